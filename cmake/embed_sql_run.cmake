@@ -1,0 +1,17 @@
+# Writes ${OUT}.h and ${OUT}.c from the files FILES beneath DIR: each as a C string named after its path.
+# Strings are written line by line, so that no literal grows past what compilers must accept.
+get_filename_component(stem ${OUT} NAME)
+set(header "/* Generated from *.sql; do not edit. */\n#pragma once\n")
+set(source "/* Generated from *.sql; do not edit. */\n#include \"${stem}.h\"\n")
+foreach(file IN LISTS FILES)
+    string(REGEX REPLACE "\\.sql$" "" symbol "${file}")
+    string(MAKE_C_IDENTIFIER "sql_${symbol}" symbol)
+    file(READ "${DIR}/${file}" text)
+    string(REPLACE "\\" "\\\\" text "${text}")
+    string(REPLACE "\"" "\\\"" text "${text}")
+    string(REPLACE "\n" "\\n\"\n    \"" text "${text}")
+    string(APPEND header "extern const char ${symbol}[];\n")
+    string(APPEND source "const char ${symbol}[] =\n    \"${text}\";\n")
+endforeach()
+file(WRITE "${OUT}.h" "${header}")
+file(WRITE "${OUT}.c" "${source}")

@@ -1,0 +1,98 @@
+/*
+ * pgkeeper/ha.h - the handle: one per process and cluster, from which all services come.
+ *
+ * A handle may be used from any number of threads. It runs at most two threads of its own: the
+ * keeper (all background connections) and the notifier (the application's callbacks), plus one for
+ * the length of a host name look-up. With `dispatch: manual` there is no notifier: the application
+ * polls pgk_ha_fd() in its own loop and calls pgk_ha_dispatch(); heartbeats go on regardless.
+ *
+ * fork(): a handle works in the process that opened it, and only there. In a child every call on it
+ * answers PGK_ERR_ILLEGAL_STATE, has_leadership is false, and pgk_ha_free() releases
+ * the child's copies of the descriptors without disturbing the parent's sessions.
+ */
+#ifndef PGKEEPER_HA_H
+#define PGKEEPER_HA_H
+
+#include <pgkeeper/config.h>
+#include <pgkeeper/status.h>
+#include <pgkeeper/uuid.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct pgk_ha pgk_ha;
+
+/* Names of the usual components. Any other name of 1..200 bytes of UTF-8 is a component too. */
+#define PGK_COMPONENT_RESOURCE_MANAGER "resource_manager"
+#define PGK_COMPONENT_DISPATCHER "dispatcher"
+#define PGK_COMPONENT_REST_ENDPOINT "rest_endpoint"
+#define PGK_COMPONENT_MAX_BYTES 200
+
+/* "job-", 32 hex digits and a terminator. */
+#define PGK_JOB_COMPONENT_SIZE 37
+
+/* Writes the component name of a job's master, "job-<32 hex>", into out. Since 0.1. */
+PGK_API void pgk_component_of_job(const pgk_uuid *job_id, char out[PGK_JOB_COMPONENT_SIZE]);
+
+/*
+ * Opens a handle that can contend for leadership and follow leaders. `config` is copied.
+ *
+ * Blocks until the database has been reached once and found fit, at most
+ * high-availability.postgres.connect-timeout (15 s by default); passing faults (server starting,
+ * too many connections) are retried within that time, lasting ones are reported at once:
+ * PGK_ERR_CONFIG, PGK_ERR_ACCESS (login, TLS, missing database, permission), PGK_ERR_SCHEMA (missing,
+ * too old, too new: the message names the command to run), PGK_ERR_UNSUPPORTED (server before 14, a
+ * transaction pooler), PGK_ERR_CONNECTION or PGK_ERR_TIMEOUT when the time is up, PGK_ERR_NO_MEMORY.
+ * Nothing is left behind on error. A DBA sees the process in the view stat_contenders once it
+ * contends, and its sessions as application_name pgkeeper:<cluster>:<role>:<id>. Since 0.1.
+ */
+PGK_API pgk_status pgk_ha_open(const pgk_config *config, pgk_ha **ret_ha, pgk_error *err);
+
+/*
+ * Opens a handle that only follows leaders: no lock is ever taken, one database session in all.
+ * pgk_ha_election() on it answers PGK_ERR_ILLEGAL_STATE. Otherwise as pgk_ha_open; with
+ * `retrieval.mode: poll` it also works through a transaction pooler. Since 0.1.
+ */
+PGK_API pgk_status pgk_ha_open_client(const pgk_config *config, pgk_ha **ret_ha, pgk_error *err);
+
+/*
+ * Closes the handle: leaves all elections (revoking what is granted, resigning gracefully), stops all
+ * retrievers, ends the sessions and threads. Stored data stays. Idempotent. Waits for a callback that
+ * is running and for the resignation, at most about the lease's session timeout for the latter.
+ * When it returns, no callback runs and none will. Called from inside a callback it delivers the
+ * outstanding revokes on that thread before it returns, and does not deadlock.
+ * Everything is closed even if a part fails; the first error is reported with the count of the others:
+ * usually PGK_ERR_CONNECTION, when the resignation could not be written (the successor then
+ * waits the grace in exclusive mode). Since 0.1.
+ */
+PGK_API pgk_status pgk_ha_close(pgk_ha *ha, pgk_error *err);
+
+/*
+ * Closes the handle if it is open and gives up the caller's reference; NULL is fine. Elections and
+ * retrievers of the handle stay valid objects (closed) until they are freed too. Since 0.1.
+ */
+PGK_API void pgk_ha_free(pgk_ha *ha);
+
+/*
+ * With `dispatch: manual`: the descriptor that becomes readable when callbacks are due, valid until the
+ * handle is closed; -1 otherwise. Do not read from it. Since 0.1.
+ */
+PGK_API int pgk_ha_fd(const pgk_ha *ha);
+
+/*
+ * With `dispatch: manual`: runs the callbacks that are due, on the calling thread, and returns. Never
+ * blocks but in the callbacks themselves. Calls from several threads take turns.
+ * PGK_ERR_ILLEGAL_STATE when the handle has a notifier thread, is closed, or when called from inside
+ * a callback. Since 0.1.
+ */
+PGK_API pgk_status pgk_ha_dispatch(pgk_ha *ha, pgk_error *err);
+
+/* The library's version, "0.1.0"; static. Since 0.1. */
+PGK_API const char *pgk_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,13 @@
+/* pgkeeper/pgkeeper.h - high-availability services on PostgreSQL: everything in one include. */
+#ifndef PGKEEPER_PGKEEPER_H
+#define PGKEEPER_PGKEEPER_H
+
+#include <pgkeeper/config.h>
+#include <pgkeeper/election.h>
+#include <pgkeeper/export.h>
+#include <pgkeeper/ha.h>
+#include <pgkeeper/retrieval.h>
+#include <pgkeeper/status.h>
+#include <pgkeeper/uuid.h>
+
+#endif

@@ -1,0 +1,786 @@
+-- 0001_leadership: members, leadership, leader records, their history and audit.
+--
+-- Run by `pgkeeper migrate up` (or the script that `pgkeeper migrate sql` prints) in one transaction,
+-- with search_path set to pgkeeper's schema and then pg_temp. Nothing outside that schema is touched.
+--
+-- Two rules shape the functions below; docs/election.md has the reasons:
+--   * Advisory locks have two-integer keys: the class is the OID of a table of this schema, the object
+--     an id of that table. member: the process is alive. leadership: the group is led. leader: the
+--     fence, shared by writers of a tenure and exclusive for whoever changes the epoch.
+--   * The fence is VOLATILE, and takes its lock and reads the epoch in two statements.
+
+CREATE TABLE schema_meta (
+    singleton         boolean PRIMARY KEY DEFAULT true,
+    schema_version    integer NOT NULL,
+    min_client_schema integer NOT NULL,
+    CONSTRAINT schema_meta_has_one_row CHECK (singleton),
+    CONSTRAINT schema_meta_versions_are_positive CHECK (schema_version > 0 AND min_client_schema > 0)
+);
+COMMENT ON TABLE schema_meta IS 'One row: the version of this schema and the oldest client that may use it.';
+COMMENT ON COLUMN schema_meta.singleton IS 'Always true: keeps the table to one row.';
+COMMENT ON COLUMN schema_meta.schema_version IS 'Number of the newest migration applied.';
+COMMENT ON COLUMN schema_meta.min_client_schema IS 'A client must have been built for at least this schema version; older ones refuse to start.';
+INSERT INTO schema_meta (schema_version, min_client_schema) VALUES (1, 1);
+
+CREATE TABLE schema_history (
+    version     integer PRIMARY KEY,
+    name        text NOT NULL,
+    sha256      text NOT NULL,
+    applied_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    applied_by  text NOT NULL DEFAULT session_user,
+    duration_ms integer NOT NULL,
+    client_version text NOT NULL,
+    CONSTRAINT schema_history_sha256_is_hex CHECK (sha256 ~ '^[0-9a-f]{64}$')
+);
+COMMENT ON TABLE schema_history IS 'Migrations applied to this schema, one row each, written in the transaction of the migration.';
+COMMENT ON COLUMN schema_history.version IS 'Number of the migration: NNNN of its file name.';
+COMMENT ON COLUMN schema_history.name IS 'Name of the migration, from its file name.';
+COMMENT ON COLUMN schema_history.sha256 IS 'SHA-256 of the file that was run, 64 hex digits; pgkeeper migrate verify compares it.';
+COMMENT ON COLUMN schema_history.applied_at IS 'When it was applied, by the clock of this server.';
+COMMENT ON COLUMN schema_history.applied_by IS 'Role that was logged in.';
+COMMENT ON COLUMN schema_history.duration_ms IS 'How long it took, in milliseconds.';
+COMMENT ON COLUMN schema_history.client_version IS 'Version of the pgkeeper command that applied it.';
+
+CREATE TABLE member (
+    id             integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    incarnation    uuid NOT NULL CONSTRAINT member_incarnation_is_unique UNIQUE,
+    cluster_id     text NOT NULL,
+    name           text NOT NULL,
+    group_names    text[] NOT NULL DEFAULT '{}',
+    backend_pid    integer NOT NULL,
+    client_version text NOT NULL,
+    joined_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT member_cluster_id_is_1_to_200_bytes CHECK (octet_length(cluster_id) BETWEEN 1 AND 200),
+    CONSTRAINT member_name_is_1_to_200_bytes CHECK (octet_length(name) BETWEEN 1 AND 200)
+);
+CREATE INDEX member_by_cluster ON member (cluster_id);
+COMMENT ON TABLE member IS 'Processes that contend for leadership, one row per incarnation. Alive means: its advisory lock (class: this table''s OID, object: id) is held; see stat_contenders. Rows of the dead are removed after a day.';
+COMMENT ON COLUMN member.id IS 'Object of the member''s advisory lock.';
+COMMENT ON COLUMN member.incarnation IS 'Random id of one run of one process; never reused.';
+COMMENT ON COLUMN member.cluster_id IS 'high-availability.cluster-id of the process.';
+COMMENT ON COLUMN member.name IS 'What people call it: member.name of its configuration, by default host:pid.';
+COMMENT ON COLUMN member.group_names IS 'Groups that it contends for.';
+COMMENT ON COLUMN member.backend_pid IS 'Server process of its lock session, as in pg_stat_activity.pid.';
+COMMENT ON COLUMN member.client_version IS 'Version of libpgkeeper in that process.';
+COMMENT ON COLUMN member.joined_at IS 'When its present lock session joined.';
+
+CREATE TABLE leadership (
+    id                 integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    cluster_id         text NOT NULL,
+    group_name         text NOT NULL,
+    epoch              bigint NOT NULL DEFAULT 0,
+    session_id         uuid,
+    member_id          integer,
+    taken_at           timestamptz,
+    granted_at         timestamptz,
+    released_at        timestamptz,
+    take_over_mode     text,
+    heartbeat_ms       integer,
+    lease_ms           integer,
+    session_timeout_ms integer,
+    grace_ms           integer,
+    handover_to        integer,
+    handover_from      integer,
+    handover_until     timestamptz,
+    handover_by        text,
+    CONSTRAINT leadership_group_is_unique UNIQUE (cluster_id, group_name),
+    CONSTRAINT leadership_cluster_id_is_1_to_200_bytes CHECK (octet_length(cluster_id) BETWEEN 1 AND 200),
+    CONSTRAINT leadership_group_name_is_1_to_200_bytes CHECK (octet_length(group_name) BETWEEN 1 AND 200),
+    CONSTRAINT leadership_epoch_is_not_negative CHECK (epoch >= 0),
+    CONSTRAINT leadership_take_over_mode_is_known CHECK (take_over_mode IN ('immediate', 'exclusive')),
+    CONSTRAINT leadership_tenure_is_whole CHECK (
+        (session_id IS NULL) = (member_id IS NULL) AND (session_id IS NULL) = (taken_at IS NULL))
+);
+COMMENT ON TABLE leadership IS 'One row per cluster id and group: its epoch and its latest tenure. Led means: its advisory lock (class: this table''s OID, object: id) is held; see stat_leaders, because a row alone still stands after a crash. Rows are kept for ever, so that epochs never start again.';
+COMMENT ON COLUMN leadership.id IS 'Object of the group''s advisory lock and of its fence; first argument of fence().';
+COMMENT ON COLUMN leadership.cluster_id IS 'high-availability.cluster-id of its masters.';
+COMMENT ON COLUMN leadership.group_name IS 'Unit of leadership: master when a process leads all its components, else the component''s name.';
+COMMENT ON COLUMN leadership.epoch IS 'Fencing token: timeline * 2^40 + counter; rises with every tenure, never falls. epoch_text() shows it as timeline.counter.';
+COMMENT ON COLUMN leadership.session_id IS 'Random id of the latest tenure.';
+COMMENT ON COLUMN leadership.member_id IS 'Who took it: member.id. No foreign key: rows of dead members may go.';
+COMMENT ON COLUMN leadership.taken_at IS 'When the epoch was raised.';
+COMMENT ON COLUMN leadership.granted_at IS 'When the tenure counts: taken_at plus the grace that had to be waited.';
+COMMENT ON COLUMN leadership.released_at IS 'When its leader gave it up cleanly; empty: still led, or lost uncleanly.';
+COMMENT ON COLUMN leadership.take_over_mode IS 'immediate: granted at once; exclusive: granted after the grace unless the former leader released cleanly.';
+COMMENT ON COLUMN leadership.heartbeat_ms IS 'Leader''s heartbeat interval, milliseconds.';
+COMMENT ON COLUMN leadership.lease_ms IS 'How long the leader believes after its last acknowledged heartbeat was sent, milliseconds.';
+COMMENT ON COLUMN leadership.session_timeout_ms IS 'After this much silence the server ends the leader''s session, milliseconds.';
+COMMENT ON COLUMN leadership.grace_ms IS 'What an exclusive successor waits after an unclean end, milliseconds; the longest since the last clean one.';
+COMMENT ON COLUMN leadership.handover_to IS 'Member for whom the group is reserved until handover_until; empty: anybody but handover_from.';
+COMMENT ON COLUMN leadership.handover_from IS 'Member that was asked to give up, or gave up, and stands back until handover_until.';
+COMMENT ON COLUMN leadership.handover_until IS 'End of a hand-over that is under way.';
+COMMENT ON COLUMN leadership.handover_by IS 'Role that asked for the hand-over; empty: the leader itself.';
+
+CREATE TABLE leader (
+    cluster_id   text NOT NULL,
+    component    text NOT NULL,
+    group_name   text NOT NULL,
+    epoch        bigint NOT NULL,
+    session_id   uuid,
+    address      text,
+    confirmed_at timestamptz,
+    PRIMARY KEY (cluster_id, component),
+    CONSTRAINT leader_cluster_id_is_1_to_200_bytes CHECK (octet_length(cluster_id) BETWEEN 1 AND 200),
+    CONSTRAINT leader_component_is_1_to_200_bytes CHECK (octet_length(component) BETWEEN 1 AND 200),
+    CONSTRAINT leader_group_name_is_1_to_200_bytes CHECK (octet_length(group_name) BETWEEN 1 AND 200),
+    CONSTRAINT leader_address_is_1_to_1024_bytes CHECK (octet_length(address) BETWEEN 1 AND 1024),
+    CONSTRAINT leader_record_is_whole CHECK (
+        (session_id IS NULL) = (address IS NULL) AND (session_id IS NULL) = (confirmed_at IS NULL))
+);
+CREATE INDEX leader_by_group ON leader (cluster_id, group_name);
+COMMENT ON TABLE leader IS 'One row per cluster id and component: the address that its leader published. Emptied, not deleted, when the leadership passes on. Its OID is also the class of the fence''s advisory locks (object: leadership.id).';
+COMMENT ON COLUMN leader.cluster_id IS 'high-availability.cluster-id of its masters.';
+COMMENT ON COLUMN leader.component IS 'Name of the component: dispatcher, resource_manager, rest_endpoint, job-<32 hex>, or any other.';
+COMMENT ON COLUMN leader.group_name IS 'Group that leads the component: leadership.group_name.';
+COMMENT ON COLUMN leader.epoch IS 'Epoch in which the row was written or emptied.';
+COMMENT ON COLUMN leader.session_id IS 'Tenure that published the address; empty: no leader.';
+COMMENT ON COLUMN leader.address IS 'What clients connect to; opaque here.';
+COMMENT ON COLUMN leader.confirmed_at IS 'When it was published.';
+
+CREATE TABLE leader_history (
+    leadership_id  integer NOT NULL,
+    epoch          bigint NOT NULL,
+    cluster_id     text NOT NULL,
+    group_name     text NOT NULL,
+    session_id     uuid NOT NULL,
+    member_id      integer NOT NULL,
+    member_name    text NOT NULL,
+    take_over_mode text NOT NULL,
+    began_at       timestamptz NOT NULL,
+    granted_at     timestamptz NOT NULL,
+    began_after    text NOT NULL,
+    ended_at       timestamptz,
+    end_reason     text,
+    end_detail     text,
+    PRIMARY KEY (leadership_id, epoch),
+    CONSTRAINT leader_history_began_after_is_known CHECK (began_after IN ('nobody', 'release', 'loss')),
+    CONSTRAINT leader_history_end_reason_is_known CHECK (end_reason IN (
+        'resigned', 'switchover', 'abandoned', 'kicked', 'fenced', 'lease_expired', 'terminated',
+        'connection_lost', 'server_restarted', 'promoted', 'lost')),
+    CONSTRAINT leader_history_end_has_a_reason CHECK (ended_at IS NULL OR end_reason IS NOT NULL)
+);
+CREATE UNIQUE INDEX leader_history_has_one_open_tenure ON leader_history (leadership_id) WHERE ended_at IS NULL;
+COMMENT ON TABLE leader_history IS 'Every tenure of every group: who, when, how it began and how it ended.';
+COMMENT ON COLUMN leader_history.leadership_id IS 'leadership.id.';
+COMMENT ON COLUMN leader_history.epoch IS 'Epoch of the tenure.';
+COMMENT ON COLUMN leader_history.cluster_id IS 'As in leadership.';
+COMMENT ON COLUMN leader_history.group_name IS 'As in leadership.';
+COMMENT ON COLUMN leader_history.session_id IS 'Random id of the tenure.';
+COMMENT ON COLUMN leader_history.member_id IS 'member.id of the leader.';
+COMMENT ON COLUMN leader_history.member_name IS 'Its name, kept here because member rows go.';
+COMMENT ON COLUMN leader_history.take_over_mode IS 'As in leadership.';
+COMMENT ON COLUMN leader_history.began_at IS 'When the epoch was raised.';
+COMMENT ON COLUMN leader_history.granted_at IS 'began_at plus the grace that had to be waited.';
+COMMENT ON COLUMN leader_history.began_after IS 'nobody: first tenure; release: the former leader resigned; loss: it did not.';
+COMMENT ON COLUMN leader_history.ended_at IS 'When it was known to have ended; empty: it lasts, or nobody has noticed yet.';
+COMMENT ON COLUMN leader_history.end_reason IS 'resigned, switchover: given up, by itself or on request; abandoned: given up within the grace, before the grant; kicked: by kick(); fenced: the epoch was raised by hand; lease_expired: no heartbeat got through in time (stopped, starved or cut off); terminated: its session was ended by an administrator; connection_lost: its session broke; server_restarted, promoted: the server; lost: the session ended and the process never said why, as after kill -9.';
+COMMENT ON COLUMN leader_history.end_detail IS 'More, in words.';
+
+CREATE TABLE event (
+    id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at               timestamptz NOT NULL DEFAULT clock_timestamp(),
+    cluster_id       text NOT NULL,
+    subject          text NOT NULL,
+    act              text NOT NULL,
+    by_hand          boolean NOT NULL,
+    role_name        text NOT NULL DEFAULT session_user,
+    application_name text NOT NULL DEFAULT current_setting('application_name'),
+    backend_pid      integer NOT NULL DEFAULT pg_backend_pid(),
+    detail           jsonb NOT NULL DEFAULT '{}'
+);
+CREATE INDEX event_by_time ON event (at);
+COMMENT ON TABLE event IS 'Audit: who did what, through pgkeeper''s functions or by hand.';
+COMMENT ON COLUMN event.id IS 'Number; order of writing, with gaps.';
+COMMENT ON COLUMN event.at IS 'When, by the clock of this server.';
+COMMENT ON COLUMN event.cluster_id IS 'Cluster that it concerns.';
+COMMENT ON COLUMN event.subject IS 'Group or component that it concerns.';
+COMMENT ON COLUMN event.act IS 'take_over, release, confirm, withdraw, request_handover, kick; or insert, update, delete by hand, with the table''s name.';
+COMMENT ON COLUMN event.by_hand IS 'True: a row was changed by plain SQL, not through pgkeeper''s functions.';
+COMMENT ON COLUMN event.role_name IS 'Role that was logged in.';
+COMMENT ON COLUMN event.application_name IS 'application_name of the session.';
+COMMENT ON COLUMN event.backend_pid IS 'Server process of the session.';
+COMMENT ON COLUMN event.detail IS 'More, by act.';
+
+-- ---------------------------------------------------------------------------------------------
+-- Small helpers.
+
+CREATE FUNCTION lock_class(relation regclass) RETURNS integer
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+AS $$ SELECT relation::oid::bigint::bit(32)::integer $$;
+COMMENT ON FUNCTION lock_class(regclass) IS 'First key of advisory locks on rows of a table: its OID as a signed integer. pg_locks.classid shows the OID itself.';
+
+CREATE FUNCTION epoch_text(epoch bigint) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+AS $$ SELECT (epoch >> 40) || '.' || (epoch & ((1::bigint << 40) - 1)) $$;
+COMMENT ON FUNCTION epoch_text(bigint) IS 'An epoch for people: timeline.counter.';
+
+CREATE FUNCTION channel(cluster_id text) RETURNS text
+LANGUAGE sql STABLE STRICT SET search_path FROM CURRENT
+AS $$ SELECT 'pgkeeper_' || 'leadership'::regclass::oid || '_' || left(md5(cluster_id), 16) $$;
+COMMENT ON FUNCTION channel(text) IS 'Notification channel of a cluster in this schema, under 63 bytes. A notification is only a hint to read again.';
+
+CREATE FUNCTION is_held(leadership_id integer) RETURNS boolean
+LANGUAGE sql VOLATILE STRICT SET search_path FROM CURRENT
+AS $$
+    SELECT EXISTS (
+        SELECT FROM pg_locks k
+         WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
+           AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+           AND k.classid = 'leadership'::regclass AND k.objid = leadership_id::oid)
+$$;
+COMMENT ON FUNCTION is_held(integer) IS 'Is the lock of this group held, that is: does it have a leader right now?';
+
+CREATE FUNCTION is_alive(member_id integer) RETURNS boolean
+LANGUAGE sql VOLATILE STRICT SET search_path FROM CURRENT
+AS $$
+    SELECT EXISTS (
+        SELECT FROM pg_locks k
+         WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2 AND k.mode = 'ExclusiveLock'
+           AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+           AND k.classid = 'member'::regclass AND k.objid = member_id::oid)
+$$;
+COMMENT ON FUNCTION is_alive(integer) IS 'Is the lock of this member held, that is: is the process connected right now?';
+
+-- ---------------------------------------------------------------------------------------------
+-- Rows changed by anyone: guard, notify, audit. Functions of this schema say what they do in the setting
+-- pgkeeper.act, which their SET clause undoes when they return; empty means: by hand.
+
+CREATE FUNCTION guard_leadership() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF TG_OP <> 'UPDATE' THEN
+        RAISE EXCEPTION 'rows of leadership cannot be deleted: epochs would start again and old tokens would pass the fence'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'To end a tenure use kick(); to drop everything run pgkeeper migrate down.';
+    END IF;
+    IF (NEW.id, NEW.cluster_id, NEW.group_name) IS DISTINCT FROM (OLD.id, OLD.cluster_id, OLD.group_name)
+       OR NEW.epoch < OLD.epoch THEN
+        RAISE EXCEPTION 'leadership % (%): id, cluster_id and group_name are fixed and the epoch never falls (% to %)',
+            OLD.id, OLD.group_name, OLD.epoch, NEW.epoch
+            USING ERRCODE = 'check_violation', HINT = 'Raise the epoch to fence the present leader.';
+    END IF;
+    IF NEW.epoch <> OLD.epoch THEN
+        -- Whoever changes the epoch waits for the fenced writes of the old one, also by hand.
+        PERFORM pg_advisory_xact_lock(lock_class('leader'), NEW.id);
+        IF coalesce(current_setting('pgkeeper.act', true), '') = '' THEN
+            UPDATE leader_history h
+               SET end_reason = coalesce(h.end_reason, 'fenced'),
+                   end_detail = coalesce(h.end_detail, format('epoch raised by hand by %s', session_user))
+             WHERE h.leadership_id = NEW.id AND h.ended_at IS NULL;
+        END IF;
+    END IF;
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION guard_leadership() IS 'Trigger: epochs rise only, every change of one takes the fence, rows stay.';
+CREATE TRIGGER guard_row BEFORE UPDATE OR DELETE ON leadership
+    FOR EACH ROW EXECUTE FUNCTION guard_leadership();
+CREATE TRIGGER guard_table BEFORE TRUNCATE ON leadership
+    FOR EACH STATEMENT EXECUTE FUNCTION guard_leadership();
+
+CREATE FUNCTION announce_change() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+DECLARE
+    changed record;
+    subject text;
+BEGIN
+    IF TG_OP = 'DELETE' THEN changed := OLD; ELSE changed := NEW; END IF;
+    PERFORM pg_notify(channel(changed.cluster_id), TG_TABLE_NAME);
+    IF coalesce(current_setting('pgkeeper.act', true), '') = '' THEN
+        subject := to_jsonb(changed) ->> CASE TG_TABLE_NAME WHEN 'leader' THEN 'component' ELSE 'group_name' END;
+        INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+        VALUES (changed.cluster_id, subject, lower(TG_OP) || ' ' || TG_TABLE_NAME, true,
+                jsonb_build_object('old', CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END,
+                                   'new', CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END));
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION announce_change() IS 'Trigger: notifies the cluster''s channel of a change, and writes changes by hand into event.';
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON leader
+    FOR EACH ROW EXECUTE FUNCTION announce_change();
+CREATE TRIGGER announce AFTER UPDATE ON leadership
+    FOR EACH ROW EXECUTE FUNCTION announce_change();
+
+-- ---------------------------------------------------------------------------------------------
+-- The fence: what every write of a leader, the library's or the application's own, passes.
+
+CREATE FUNCTION fence(leadership_id integer, epoch bigint) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'fence() needs READ COMMITTED, this transaction is %: its snapshot may be older than a take-over',
+            upper(current_setting('transaction_isolation'))
+            USING ERRCODE = 'feature_not_supported', HINT = 'BEGIN ISOLATION LEVEL READ COMMITTED';
+    END IF;
+    PERFORM pg_advisory_xact_lock_shared(lock_class('leader'), fence.leadership_id);
+    -- A statement of its own: its snapshot is taken after the lock was.
+    PERFORM FROM leadership l
+      WHERE l.id = fence.leadership_id AND l.epoch = fence.epoch
+        AND l.session_id IS NOT NULL AND l.released_at IS NULL;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'fenced: epoch % of leadership % has passed on', epoch_text(fence.epoch), fence.leadership_id
+            USING ERRCODE = 'PK001', HINT = 'Another leader may have taken over: stop, and wait to be granted again.';
+    END IF;
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION fence(integer, bigint) IS 'True while this epoch leads, and keeps a successor from taking over before the transaction ends; else raises SQLSTATE PK001. Call it in the transaction of the write, READ COMMITTED; after streaming data, just before COMMIT.';
+
+-- ---------------------------------------------------------------------------------------------
+-- Contending. Called by the library on a session of its own.
+
+CREATE FUNCTION join_member(incarnation uuid, cluster_id text, name text, client_version text)
+RETURNS TABLE (member_id integer, locked boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    DELETE FROM member m
+     WHERE m.cluster_id = join_member.cluster_id AND m.joined_at < clock_timestamp() - interval '1 day'
+       AND m.incarnation <> join_member.incarnation AND NOT is_alive(m.id);
+    INSERT INTO member AS m (incarnation, cluster_id, name, backend_pid, client_version)
+    VALUES (join_member.incarnation, join_member.cluster_id, join_member.name, pg_backend_pid(), join_member.client_version)
+    ON CONFLICT ON CONSTRAINT member_incarnation_is_unique DO UPDATE
+       SET backend_pid = EXCLUDED.backend_pid, joined_at = clock_timestamp(), group_names = '{}'
+    RETURNING m.id INTO member_id;
+    locked := pg_try_advisory_lock(lock_class('member'), member_id);
+    RETURN NEXT;
+END $$;
+COMMENT ON FUNCTION join_member(uuid, text, text, text) IS 'Enters or renews a member row and takes its lock for this session; locked is false while an earlier session of the same process still holds it.';
+
+CREATE FUNCTION enroll(member_id integer, cluster_id text, group_name text) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+DECLARE
+    leadership_id integer;
+BEGIN
+    UPDATE member m SET group_names = m.group_names || enroll.group_name
+     WHERE m.id = enroll.member_id AND NOT enroll.group_name = ANY (m.group_names);
+    INSERT INTO leadership AS l (cluster_id, group_name)
+    SELECT enroll.cluster_id, enroll.group_name
+     WHERE NOT EXISTS (SELECT FROM leadership o
+                        WHERE o.cluster_id = enroll.cluster_id AND o.group_name = enroll.group_name)
+    ON CONFLICT ON CONSTRAINT leadership_group_is_unique DO NOTHING;
+    SELECT l.id INTO STRICT leadership_id FROM leadership l
+     WHERE l.cluster_id = enroll.cluster_id AND l.group_name = enroll.group_name;
+    RETURN leadership_id;
+END $$;
+COMMENT ON FUNCTION enroll(integer, text, text) IS 'Notes that a member contends for a group and returns the group''s leadership.id, making the row if need be.';
+
+CREATE FUNCTION withdraw_member(member_id integer, group_name text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+    UPDATE member m SET group_names = array_remove(m.group_names, withdraw_member.group_name)
+     WHERE m.id = withdraw_member.member_id;
+$$;
+COMMENT ON FUNCTION withdraw_member(integer, text) IS 'Notes that a member no longer contends for a group.';
+
+CREATE FUNCTION watch_member(member_id integer, slice_ms integer) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM set_config('lock_timeout', slice_ms::text, true);
+    -- A transaction-level lock: one that "timed out" is never held after all. Shared: all who wait are told at once.
+    PERFORM pg_advisory_xact_lock_shared(lock_class('member'), member_id);
+    RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN false;
+END $$;
+COMMENT ON FUNCTION watch_member(integer, integer) IS 'Waits at most slice_ms for a member''s process to be gone; true: it is. The slice bounds how long the wait holds back VACUUM.';
+
+CREATE FUNCTION take_over(
+    leadership_id integer, member_id integer, session_id uuid, take_over_mode text,
+    heartbeat_ms integer, lease_ms integer, session_timeout_ms integer, grace_ms integer)
+RETURNS TABLE (outcome text, epoch bigint, wait_ms integer, holder integer)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path FROM CURRENT
+SET pgkeeper.act = 'take_over'
+AS $$
+#variable_conflict use_column
+DECLARE
+    before   leadership;
+    after    leadership;
+    timeline bigint;
+    moment   timestamptz;
+BEGIN
+    SELECT * INTO before FROM leadership l WHERE l.id = take_over.leadership_id;
+    IF NOT FOUND THEN
+        outcome := 'missing'; RETURN NEXT; RETURN;
+    END IF;
+    holder := before.member_id;
+    epoch := before.epoch;
+    IF before.handover_until > clock_timestamp() AND (
+           (before.handover_to IS NULL AND before.handover_from = take_over.member_id)
+        OR (before.handover_to <> take_over.member_id AND is_alive(before.handover_to))) THEN
+        outcome := 'reserved';
+        wait_ms := ceil(extract(epoch FROM before.handover_until - clock_timestamp()) * 1000);
+        RETURN NEXT; RETURN;
+    END IF;
+    IF NOT pg_try_advisory_lock(lock_class('leadership'), take_over.leadership_id) THEN
+        outcome := 'busy'; RETURN NEXT; RETURN;
+    END IF;
+    -- From here on an error makes the library close the session, which frees the lock.
+    IF pg_is_in_recovery() THEN
+        RAISE EXCEPTION 'this server is in recovery' USING ERRCODE = 'read_only_sql_transaction';
+    END IF;
+    IF NOT pg_try_advisory_xact_lock(lock_class('leader'), take_over.leadership_id) THEN
+        PERFORM clear_fence(take_over.leadership_id);
+    END IF;
+    timeline := ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint;
+    SELECT * INTO STRICT before FROM leadership l WHERE l.id = take_over.leadership_id FOR UPDATE;
+    moment := clock_timestamp();
+    wait_ms := 0;
+    IF take_over.take_over_mode = 'exclusive' AND before.session_id IS NOT NULL AND before.released_at IS NULL THEN
+        wait_ms := greatest(take_over.grace_ms, before.grace_ms);
+    END IF;
+    UPDATE leadership l
+       SET epoch = (greatest(timeline, before.epoch >> 40) << 40) | ((before.epoch & ((1::bigint << 40) - 1)) + 1),
+           session_id = take_over.session_id, member_id = take_over.member_id,
+           taken_at = moment, granted_at = moment + wait_ms * interval '1 ms', released_at = NULL,
+           take_over_mode = take_over.take_over_mode, heartbeat_ms = take_over.heartbeat_ms,
+           lease_ms = take_over.lease_ms, session_timeout_ms = take_over.session_timeout_ms,
+           -- Until a clean end the longest grace counts: the leader before the last one may still believe.
+           grace_ms = greatest(take_over.grace_ms, CASE WHEN before.released_at IS NULL THEN before.grace_ms END),
+           handover_to = NULL, handover_from = NULL, handover_until = NULL, handover_by = NULL
+     WHERE l.id = before.id
+    RETURNING * INTO after;
+    UPDATE leader r
+       SET epoch = after.epoch, session_id = NULL, address = NULL, confirmed_at = NULL
+     WHERE r.cluster_id = after.cluster_id AND r.group_name = after.group_name;
+    UPDATE leader_history h
+       SET ended_at = moment,
+           end_reason = CASE
+               WHEN h.end_reason IS NOT NULL THEN h.end_reason
+               WHEN timeline > before.epoch >> 40 THEN 'promoted'
+               WHEN pg_postmaster_start_time() > h.began_at THEN 'server_restarted'
+               ELSE 'lost' END
+     WHERE h.leadership_id = after.id AND h.ended_at IS NULL;
+    INSERT INTO leader_history (leadership_id, epoch, cluster_id, group_name, session_id, member_id, member_name,
+                                take_over_mode, began_at, granted_at, began_after)
+    VALUES (after.id, after.epoch, after.cluster_id, after.group_name, after.session_id, after.member_id,
+            coalesce((SELECT m.name FROM member m WHERE m.id = after.member_id), after.member_id::text),
+            after.take_over_mode, after.taken_at, after.granted_at,
+            CASE WHEN before.session_id IS NULL THEN 'nobody'
+                 WHEN before.released_at IS NULL THEN 'loss' ELSE 'release' END);
+    INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+    VALUES (after.cluster_id, after.group_name, 'take_over', false,
+            jsonb_build_object('epoch', epoch_text(after.epoch), 'member_id', after.member_id, 'wait_ms', wait_ms));
+    outcome := 'taken';
+    epoch := after.epoch;
+    holder := after.member_id;
+    RETURN NEXT;
+END $$;
+COMMENT ON FUNCTION take_over(integer, integer, uuid, text, integer, integer, integer, integer) IS 'Tries the lock of a group for this session and, if it is free, raises the epoch and opens a tenure, all in one transaction. outcome: taken; busy (holder leads); reserved (a hand-over to somebody else is under way for wait_ms); missing. taken with wait_ms > 0: grant only after that.';
+
+CREATE FUNCTION clear_fence(leadership_id integer) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(lock_class('leader'), leadership_id);
+EXCEPTION WHEN lock_not_available THEN
+    -- A stopped leader must not hold up its successor: its open transactions end, unwritten.
+    PERFORM pg_terminate_backend(k.pid) FROM pg_locks k
+      WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2 AND k.pid <> pg_backend_pid()
+        AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+        AND k.classid = 'leader'::regclass AND k.objid = clear_fence.leadership_id::oid;
+    PERFORM pg_advisory_xact_lock(lock_class('leader'), leadership_id);
+END $$;
+COMMENT ON FUNCTION clear_fence(integer) IS 'Takes a group''s fence exclusively; after one lock_timeout it ends the sessions that hold it.';
+
+CREATE FUNCTION release(leadership_id integer, epoch bigint, session_id uuid, reason text, granted boolean, stand_back_ms integer)
+RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path FROM CURRENT
+SET pgkeeper.act = 'release'
+AS $$
+#variable_conflict use_column
+DECLARE
+    l       leadership;
+    outcome text := 'done';
+BEGIN
+    -- Fenced writes in flight end first; later ones are refused.
+    PERFORM pg_advisory_xact_lock(lock_class('leader'), release.leadership_id);
+    SELECT * INTO l FROM leadership x WHERE x.id = release.leadership_id FOR UPDATE;
+    IF l.epoch IS DISTINCT FROM release.epoch OR l.session_id IS DISTINCT FROM release.session_id
+       OR l.released_at IS NOT NULL THEN
+        outcome := 'fenced';
+    ELSE
+        -- Only a leader that had been granted may spare its successor the grace.
+        UPDATE leadership x
+           SET released_at = CASE WHEN release.granted THEN clock_timestamp() END,
+               handover_to = CASE WHEN x.handover_until > clock_timestamp() THEN x.handover_to END,
+               handover_from = x.member_id,
+               handover_until = CASE WHEN x.handover_until > clock_timestamp() THEN x.handover_until
+                                     ELSE clock_timestamp() + release.stand_back_ms * interval '1 ms' END
+         WHERE x.id = l.id;
+        UPDATE leader r SET session_id = NULL, address = NULL, confirmed_at = NULL
+         WHERE r.cluster_id = l.cluster_id AND r.group_name = l.group_name AND r.session_id = release.session_id;
+        UPDATE leader_history h
+           SET ended_at = clock_timestamp(),
+               end_reason = CASE WHEN release.granted THEN release.reason ELSE 'abandoned' END
+         WHERE h.leadership_id = l.id AND h.ended_at IS NULL;
+        INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+        VALUES (l.cluster_id, l.group_name, 'release', false,
+                jsonb_build_object('epoch', epoch_text(l.epoch), 'reason', release.reason, 'granted', release.granted));
+    END IF;
+    -- Frees the lock at once; a successor waits for this transaction at the row.
+    PERFORM pg_advisory_unlock(lock_class('leadership'), release.leadership_id);
+    RETURN outcome;
+END $$;
+COMMENT ON FUNCTION release(integer, bigint, uuid, text, boolean, integer) IS 'Ends a tenure cleanly: marks it released, empties its records, tells everybody, frees the lock. granted false: given up within the grace, so a successor waits its own in full. done, or fenced when the tenure had ended.';
+
+CREATE FUNCTION report_end(leadership_id integer, epoch bigint, session_id uuid, reason text, detail text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+    UPDATE leader_history h
+       SET ended_at = coalesce(h.ended_at, clock_timestamp()),
+           end_reason = CASE WHEN coalesce(h.end_reason, 'lost') = 'lost' THEN report_end.reason ELSE h.end_reason END,
+           end_detail = coalesce(h.end_detail, report_end.detail)
+     WHERE h.leadership_id = report_end.leadership_id AND h.epoch = report_end.epoch
+       AND h.session_id = report_end.session_id;
+$$;
+COMMENT ON FUNCTION report_end(integer, bigint, uuid, text, text) IS 'A former leader that is connected again says why its tenure ended, where its successor could only write lost.';
+
+CREATE FUNCTION rehearse() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+DECLARE
+    scratch integer;
+BEGIN
+    -- Plans and caches are per session: a take-over that must take a millisecond is played once beforehand.
+    INSERT INTO leadership (cluster_id, group_name) VALUES ('rehearsal', gen_random_uuid()::text)
+    RETURNING id INTO scratch;
+    INSERT INTO leader (cluster_id, component, group_name, epoch)
+    SELECT cluster_id, group_name, group_name, 0 FROM leadership WHERE id = scratch;
+    PERFORM take_over(scratch, 0, gen_random_uuid(), 'exclusive', 1, 1, 1, 1);
+    PERFORM release(scratch, l.epoch, l.session_id, 'resigned', true, 0) FROM leadership l WHERE l.id = scratch;
+    RAISE EXCEPTION 'rehearsed' USING ERRCODE = 'PK000';
+EXCEPTION WHEN SQLSTATE 'PK000' THEN
+    NULL; -- all undone
+END $$;
+COMMENT ON FUNCTION rehearse() IS 'Plays a take-over and a release on a scratch row and undoes them, so that the first real one in this session is fast.';
+
+-- ---------------------------------------------------------------------------------------------
+-- Leader records.
+
+CREATE FUNCTION confirm(leadership_id integer, epoch bigint, session_id uuid, component text, address text) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path FROM CURRENT
+SET pgkeeper.act = 'confirm'
+AS $$
+#variable_conflict use_column
+DECLARE
+    l leadership;
+    r leader;
+BEGIN
+    PERFORM fence(confirm.leadership_id, confirm.epoch);
+    SELECT * INTO STRICT l FROM leadership x WHERE x.id = confirm.leadership_id;
+    IF l.session_id <> confirm.session_id THEN
+        RAISE EXCEPTION 'fenced: session % no longer leads %', confirm.session_id, l.group_name USING ERRCODE = 'PK001';
+    END IF;
+    SELECT * INTO r FROM leader x WHERE x.cluster_id = l.cluster_id AND x.component = confirm.component FOR UPDATE;
+    IF r.group_name <> l.group_name AND r.address IS NOT NULL AND EXISTS (
+           SELECT FROM leadership o WHERE o.cluster_id = l.cluster_id AND o.group_name = r.group_name
+                                      AND o.session_id = r.session_id AND is_held(o.id)) THEN
+        RETURN 'conflict';
+    END IF;
+    IF (r.group_name, r.epoch, r.session_id, r.address) = (l.group_name, l.epoch, l.session_id, confirm.address) THEN
+        RETURN 'unchanged';
+    END IF;
+    INSERT INTO leader AS x (cluster_id, component, group_name, epoch, session_id, address, confirmed_at)
+    VALUES (l.cluster_id, confirm.component, l.group_name, l.epoch, l.session_id, confirm.address, clock_timestamp())
+    ON CONFLICT (cluster_id, component) DO UPDATE
+       SET group_name = EXCLUDED.group_name, epoch = EXCLUDED.epoch, session_id = EXCLUDED.session_id,
+           address = EXCLUDED.address, confirmed_at = EXCLUDED.confirmed_at;
+    INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+    VALUES (l.cluster_id, confirm.component, 'confirm', false,
+            jsonb_build_object('epoch', epoch_text(l.epoch), 'address', confirm.address));
+    RETURN 'done';
+END $$;
+COMMENT ON FUNCTION confirm(integer, bigint, uuid, text, text) IS 'Publishes a component''s address under the fence. done; unchanged; conflict: another live group publishes this component. Raises PK001 when leadership has passed on.';
+
+CREATE FUNCTION withdraw(leadership_id integer, epoch bigint, session_id uuid, component text) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path FROM CURRENT
+SET pgkeeper.act = 'withdraw'
+AS $$
+#variable_conflict use_column
+DECLARE
+    cluster text;
+BEGIN
+    PERFORM fence(withdraw.leadership_id, withdraw.epoch);
+    UPDATE leader r SET session_id = NULL, address = NULL, confirmed_at = NULL
+      FROM leadership l
+     WHERE l.id = withdraw.leadership_id AND r.cluster_id = l.cluster_id
+       AND r.component = withdraw.component AND r.session_id = withdraw.session_id
+    RETURNING r.cluster_id INTO cluster;
+    IF NOT FOUND THEN
+        RETURN 'unchanged';
+    END IF;
+    INSERT INTO event (cluster_id, subject, act, by_hand)
+    VALUES (cluster, withdraw.component, 'withdraw', false);
+    RETURN 'done';
+END $$;
+COMMENT ON FUNCTION withdraw(integer, bigint, uuid, text) IS 'Empties the record of one component whose contender left while its group goes on leading.';
+
+CREATE FUNCTION listen(cluster_id text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
+AS $$ BEGIN EXECUTE format('LISTEN %I', channel(cluster_id)); END $$;
+COMMENT ON FUNCTION listen(text) IS 'LISTEN on the channel of a cluster. Read the state after it, not before.';
+
+-- ---------------------------------------------------------------------------------------------
+-- Acts of an operator. `what` is a component or a group.
+
+CREATE FUNCTION find_leadership(cluster_id text, what text) RETURNS leadership
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+DECLARE
+    l leadership;
+BEGIN
+    SELECT x.* INTO l FROM leadership x
+      LEFT JOIN leader r ON r.cluster_id = x.cluster_id AND r.group_name = x.group_name
+                        AND r.component = find_leadership.what
+     WHERE x.cluster_id = find_leadership.cluster_id
+       AND (r.component IS NOT NULL OR x.group_name = find_leadership.what)
+     ORDER BY r.component IS NULL LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'cluster "%" has no component or group "%"', find_leadership.cluster_id, find_leadership.what
+            USING ERRCODE = 'PK002', HINT = 'SELECT cluster_id, group_name, component FROM stat_leaders';
+    END IF;
+    RETURN l;
+END $$;
+COMMENT ON FUNCTION find_leadership(text, text) IS 'The leadership row of a component, or of a group of that name; raises PK002 when there is none.';
+
+CREATE FUNCTION request_handover(cluster_id text, what text, to_member integer DEFAULT NULL, window_ms integer DEFAULT 10000)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path FROM CURRENT
+SET pgkeeper.act = 'request_handover'
+AS $$
+#variable_conflict use_column
+DECLARE
+    l leadership := find_leadership(request_handover.cluster_id, request_handover.what);
+BEGIN
+    IF NOT is_held(l.id) OR l.released_at IS NOT NULL THEN
+        RAISE EXCEPTION 'group "%" has no leader that could hand over', l.group_name USING ERRCODE = 'PK002';
+    END IF;
+    IF request_handover.to_member = l.member_id THEN
+        RAISE EXCEPTION 'member % leads group "%" already', request_handover.to_member, l.group_name USING ERRCODE = 'PK003';
+    END IF;
+    IF request_handover.to_member IS NOT NULL AND NOT EXISTS (
+           SELECT FROM member m WHERE m.id = request_handover.to_member AND m.cluster_id = l.cluster_id
+                                  AND l.group_name = ANY (m.group_names) AND is_alive(m.id)) THEN
+        RAISE EXCEPTION 'member % is not a live contender of group "%"', request_handover.to_member, l.group_name
+            USING ERRCODE = 'PK002', HINT = 'SELECT * FROM stat_contenders';
+    END IF;
+    UPDATE leadership x
+       SET handover_to = request_handover.to_member, handover_from = x.member_id, handover_by = session_user,
+           handover_until = clock_timestamp() + request_handover.window_ms * interval '1 ms'
+     WHERE x.id = l.id;
+    INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+    VALUES (l.cluster_id, l.group_name, 'request_handover', false,
+            jsonb_build_object('epoch', epoch_text(l.epoch), 'from', l.member_id, 'to', request_handover.to_member));
+    RETURN l.epoch;
+END $$;
+COMMENT ON FUNCTION request_handover(text, text, integer, integer) IS 'Asks the leader of a component or group to resign, in favour of a member or of anybody else; others stand back for window_ms. Returns the epoch that is to end: done when a larger one leads.';
+
+CREATE FUNCTION kick(cluster_id text, what text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path FROM CURRENT
+SET pgkeeper.act = 'kick'
+AS $$
+#variable_conflict use_column
+DECLARE
+    l      leadership := find_leadership(kick.cluster_id, kick.what);
+    holder integer;
+BEGIN
+    SELECT k.pid INTO holder FROM pg_locks k
+     WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
+       AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+       AND k.classid = 'leadership'::regclass AND k.objid = l.id::oid;
+    IF holder IS NULL THEN
+        RETURN false;
+    END IF;
+    UPDATE leader_history h
+       SET end_reason = 'kicked', end_detail = format('by %s', session_user)
+     WHERE h.leadership_id = l.id AND h.ended_at IS NULL;
+    INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+    VALUES (l.cluster_id, l.group_name, 'kick', false,
+            jsonb_build_object('epoch', epoch_text(l.epoch), 'pid', holder));
+    RETURN pg_terminate_backend(holder);
+END $$;
+COMMENT ON FUNCTION kick(text, text) IS 'Ends the session that leads a component or group, whoever holds it; false when nobody does. The leader''s process lives on and contends again. Needs the owner of this function to be a member of the leader''s role or of pg_signal_backend.';
+
+-- ---------------------------------------------------------------------------------------------
+-- Views for people.
+
+CREATE VIEW stat_leaders AS
+SELECT l.cluster_id, l.group_name, r.component, r.address,
+       CASE WHEN l.session_id IS NULL THEN 'never led'
+            WHEN l.released_at IS NOT NULL THEN 'released'
+            WHEN NOT held.held THEN 'lost'
+            WHEN l.granted_at > clock_timestamp() THEN 'in grace'
+            WHEN r.component IS NOT NULL AND r.address IS NULL THEN 'unconfirmed'
+            ELSE 'leading' END AS state,
+       held.held AS lock_held,
+       epoch_text(l.epoch) AS epoch_text, l.epoch, l.session_id, l.member_id, m.name AS member_name,
+       l.take_over_mode, l.granted_at, r.confirmed_at, l.released_at,
+       l.heartbeat_ms, l.lease_ms, l.session_timeout_ms, l.grace_ms,
+       CASE WHEN l.handover_until > clock_timestamp() THEN l.handover_to END AS handover_to,
+       CASE WHEN l.handover_until > clock_timestamp() THEN l.handover_until END AS handover_until
+  FROM leadership l
+ CROSS JOIN LATERAL (SELECT is_held(l.id) AS held) held
+  LEFT JOIN leader r ON r.cluster_id = l.cluster_id AND r.group_name = l.group_name
+  LEFT JOIN member m ON m.id = l.member_id;
+COMMENT ON VIEW stat_leaders IS 'Who leads what right now: one row per group and component, with the lock looked up, so that it is true after a crash too.';
+COMMENT ON COLUMN stat_leaders.cluster_id IS 'Cluster id.';
+COMMENT ON COLUMN stat_leaders.group_name IS 'Group: the unit of leadership.';
+COMMENT ON COLUMN stat_leaders.component IS 'Component of that group; empty when none has been published yet.';
+COMMENT ON COLUMN stat_leaders.address IS 'Address that the leader published.';
+COMMENT ON COLUMN stat_leaders.state IS 'leading; unconfirmed: leads, address not published yet; in grace: took over, waits before it may act; released: given up cleanly; lost: the leader''s session ended and nobody has taken over; never led.';
+COMMENT ON COLUMN stat_leaders.lock_held IS 'Is the group''s advisory lock held?';
+COMMENT ON COLUMN stat_leaders.epoch_text IS 'Epoch as timeline.counter.';
+COMMENT ON COLUMN stat_leaders.epoch IS 'Epoch as a number: second argument of fence().';
+COMMENT ON COLUMN stat_leaders.session_id IS 'Random id of the tenure.';
+COMMENT ON COLUMN stat_leaders.member_id IS 'member.id of the latest leader.';
+COMMENT ON COLUMN stat_leaders.member_name IS 'Its name.';
+COMMENT ON COLUMN stat_leaders.take_over_mode IS 'immediate or exclusive.';
+COMMENT ON COLUMN stat_leaders.granted_at IS 'When the tenure began to count.';
+COMMENT ON COLUMN stat_leaders.confirmed_at IS 'When the address was published.';
+COMMENT ON COLUMN stat_leaders.released_at IS 'When the leadership was given up cleanly.';
+COMMENT ON COLUMN stat_leaders.heartbeat_ms IS 'Leader''s heartbeat interval, milliseconds.';
+COMMENT ON COLUMN stat_leaders.lease_ms IS 'Leader''s lease, milliseconds.';
+COMMENT ON COLUMN stat_leaders.session_timeout_ms IS 'Silence after which the server ends the leader''s session, milliseconds.';
+COMMENT ON COLUMN stat_leaders.grace_ms IS 'What an exclusive successor waits after an unclean end, milliseconds.';
+COMMENT ON COLUMN stat_leaders.handover_to IS 'Member for whom a hand-over is under way.';
+COMMENT ON COLUMN stat_leaders.handover_until IS 'End of that hand-over''s window.';
+
+CREATE VIEW stat_contenders AS
+SELECT m.cluster_id, g.group_name, m.id AS member_id, m.name AS member_name,
+       CASE WHEN NOT alive.alive THEN 'gone'
+            WHEN l.member_id = m.id AND l.released_at IS NULL AND is_held(l.id) THEN
+                CASE WHEN l.granted_at > clock_timestamp() THEN 'in grace' ELSE 'leader' END
+            ELSE 'standby' END AS state,
+       alive.alive, m.backend_pid, m.client_version, m.joined_at, m.incarnation
+  FROM member m
+ CROSS JOIN LATERAL unnest(m.group_names) AS g(group_name)
+ CROSS JOIN LATERAL (SELECT is_alive(m.id) AS alive) alive
+  LEFT JOIN leadership l ON l.cluster_id = m.cluster_id AND l.group_name = g.group_name;
+COMMENT ON VIEW stat_contenders IS 'Who contends for what: one row per member and group; state and alive are looked up in the locks.';
+COMMENT ON COLUMN stat_contenders.cluster_id IS 'Cluster id.';
+COMMENT ON COLUMN stat_contenders.group_name IS 'Group contended for.';
+COMMENT ON COLUMN stat_contenders.member_id IS 'member.id: what switchover --to and request_handover() take.';
+COMMENT ON COLUMN stat_contenders.member_name IS 'Name of the process.';
+COMMENT ON COLUMN stat_contenders.state IS 'leader; in grace: took over, waits before it may act; standby; gone: not connected.';
+COMMENT ON COLUMN stat_contenders.alive IS 'Is the member''s advisory lock held?';
+COMMENT ON COLUMN stat_contenders.backend_pid IS 'Server process of its lock session.';
+COMMENT ON COLUMN stat_contenders.client_version IS 'Version of its libpgkeeper.';
+COMMENT ON COLUMN stat_contenders.joined_at IS 'When its present lock session joined.';
+COMMENT ON COLUMN stat_contenders.incarnation IS 'Random id of this run of the process.';
+
+-- Nothing for PUBLIC; sql/roles.sql grants to roles of the shop's own naming.
+DO $$
+BEGIN
+    EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA %I FROM PUBLIC', current_schema());
+    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I FROM PUBLIC', current_schema());
+END $$;

@@ -1,0 +1,21 @@
+/*
+ * core/clock.h - the only place that reads a clock. CLOCK_BOOTTIME: it counts suspended time, so that
+ * a machine that slept knows that its lease has run out. Any thread.
+ */
+#ifndef PGK_CORE_CLOCK_H
+#define PGK_CORE_CLOCK_H
+
+#include <stdint.h>
+
+#define NS_PER_MS INT64_C(1000000)
+#define NS_PER_S INT64_C(1000000000)
+/* Later than any deadline. */
+#define CLOCK_NEVER INT64_MAX
+
+/* Nanoseconds of CLOCK_BOOTTIME; always > 0. */
+int64_t clock_now_ns(void);
+
+/* Milliseconds from now until deadline_ns for poll(): 0 when past, -1 for CLOCK_NEVER, rounded up. */
+int clock_poll_timeout_ms(int64_t now_ns, int64_t deadline_ns);
+
+#endif
