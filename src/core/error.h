@@ -6,7 +6,7 @@
 
 #include <pgkeeper/status.h>
 
-#define PGK_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define PGK_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* Empties *err; NULL is fine. */
 void error_reset(pgk_error *err);
