@@ -6,6 +6,7 @@
 #define PGK_CORE_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_S INT64_C(1000000000)
@@ -17,5 +18,9 @@ int64_t clock_now_ns(void);
 
 /* Milliseconds from now until deadline_ns for poll(): 0 when past, -1 for CLOCK_NEVER, rounded up. */
 int clock_poll_timeout_ms(int64_t now_ns, int64_t deadline_ns);
+
+/* deadline_ns (of clock_now_ns) on CLOCK_MONOTONIC, for condition variables, which know no BOOTTIME. A
+ * machine that sleeps meanwhile wakes its waiters late by as much: they look at clock_now_ns again. */
+struct timespec clock_monotonic_deadline(int64_t deadline_ns);
 
 #endif

@@ -18,10 +18,10 @@ enum dispatch_mode { DISPATCH_THREAD, DISPATCH_MANUAL };
 
 /* How a leader holds on and how a successor waits; docs/election.md, "the inequality". */
 struct lease_profile {
-    int heartbeat_ms;       /* hb:  a heartbeat is sent every hb; hb*3 <= D */
-    int lease_ms;           /* D:   believed for D after the last acknowledged one was sent; D <= TTL*2/3 */
+    int heartbeat_ms; /* hb: a heartbeat is sent every hb; hb*3 <= D */
+    int lease_ms;     /* D: believed for D after the last acknowledged one was sent; D*3 <= TTL*2 */
     int session_timeout_ms; /* TTL: the server ends a silent session after TTL */
-    int grace_ms;           /* G:   an exclusive successor waits G; G >= D*1.001 */
+    int grace_ms;           /* G: an exclusive successor waits G; G*1000 >= D*1001 */
 };
 
 struct settings {
