@@ -1,0 +1,269 @@
+/*
+ * db.c - the command's own sessions: connecting, one statement at a time, errors in words.
+ *
+ * Never formats SQL from strings; statements are constants and take parameters. Main thread only.
+ */
+#include "db.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli_statements.h"
+#include "migrate.h"
+
+#define OLDEST_SERVER 140000
+
+void db_result_cleanup(PGresult **result)
+{
+    PQclear(*result);
+}
+
+const char *db_schema(const struct db *db)
+{
+    return config_value(db->cli, CLI_KEY_SCHEMA);
+}
+
+const char *db_cluster(const struct db *db)
+{
+    return config_value(db->cli, CLI_KEY_CLUSTER);
+}
+
+const char *db_text(const PGresult *result, int row, int column)
+{
+    return row < PQntuples(result) ? PQgetvalue(result, row, column) : "";
+}
+
+bool db_bool(const PGresult *result, int row, int column)
+{
+    return db_text(result, row, column)[0] == 't';
+}
+
+int db_int(const PGresult *result, int row, int column)
+{
+    int value = 0;
+    return parse_number(db_text(result, row, column), &value) ? value : 0;
+}
+
+/* Copies a message of libpq's on one line, without the final newline. */
+static void copy_message(char *out, size_t size, const char *text)
+{
+    size_t length = 0;
+    for (const char *p = text; *p != '\0' && length + 1 < size; p++) {
+        out[length++] = *p == '\n' ? ' ' : *p;
+    }
+    while (length > 0 && out[length - 1] == ' ') {
+        length--;
+    }
+    out[length] = '\0';
+}
+
+/* libpq gives no SQLSTATE of a failed connection; refused logins have the same exit code anyway. */
+static void connection_error(PGconn *conn, pgk_error *ret_error)
+{
+    memset(ret_error, 0, sizeof *ret_error);
+    ret_error->status = PGK_ERR_CONNECTION;
+    copy_message(ret_error->message, sizeof ret_error->message, PQerrorMessage(conn));
+}
+
+static void result_error(PGconn *conn, const PGresult *result, pgk_error *ret_error)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    if (PQstatus(conn) == CONNECTION_BAD && state == NULL) {
+        connection_error(conn, ret_error);
+        return;
+    }
+    const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+    const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+    char text[PGK_ERROR_MESSAGE_SIZE];
+    memset(ret_error, 0, sizeof *ret_error);
+    snprintf(text, sizeof text, "%s%s%s%s%s", primary ? primary : PQresultErrorMessage(result),
+             detail ? "; " : "", detail ? detail : "", hint ? "; " : "", hint ? hint : "");
+    copy_message(ret_error->message, sizeof ret_error->message, text);
+    ret_error->status = PGK_ERR_DATABASE;
+    if (state != NULL) {
+        ret_error->status = pgk_status_from_sqlstate(state, NULL);
+        snprintf(ret_error->sqlstate, sizeof ret_error->sqlstate, "%s", state);
+    }
+}
+
+static bool succeeded(const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+    return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+}
+
+pgk_status db_try(struct db *db, const char *sql, int n, const char *const *values,
+                  PGresult **ret_result, pgk_error *ret_error)
+{
+    PGresult *result = PQexecParams(db->conn, sql, n, NULL, values, NULL, NULL, 0);
+    if (succeeded(result)) {
+        if (ret_result != NULL) {
+            *ret_result = result;
+        } else {
+            PQclear(result);
+        }
+        return PGK_OK;
+    }
+    result_error(db->conn, result, ret_error);
+    PQclear(result);
+    return ret_error->status;
+}
+
+pgk_status db_try_script(struct db *db, const char *sql, pgk_error *ret_error)
+{
+    DB_RESULT *result = PQexec(db->conn, sql);
+    if (succeeded(result)) {
+        return PGK_OK;
+    }
+    result_error(db->conn, result, ret_error);
+    return ret_error->status;
+}
+
+int db_query(struct db *db, const char *sql, int n, const char *const *values,
+             PGresult **ret_result)
+{
+    pgk_error error;
+    if (db_try(db, sql, n, values, ret_result, &error) != PGK_OK) {
+        return fail(db->cli, &error);
+    }
+    return CLI_OK;
+}
+
+int db_execute(struct db *db, const char *sql, int n, const char *const *values)
+{
+    return db_query(db, sql, n, values, NULL);
+}
+
+/* libpq's own settings win over ours: keywords before dbname are defaults for the connection string. */
+static PGconn *open_connection(const struct cli *cli)
+{
+    char application[64];
+    snprintf(application, sizeof application, "pgkeeper %s", cli->verb);
+    const char *keywords[8] = {"fallback_application_name"};
+    const char *values[8] = {application};
+    int n = 1;
+    if (getenv("PGTARGETSESSIONATTRS") == NULL) {
+        /* Locks, and so the truth about leaders, are those of the primary. */
+        keywords[n] = "target_session_attrs";
+        values[n++] = "primary";
+    }
+    if (getenv("PGCONNECT_TIMEOUT") == NULL) {
+        keywords[n] = "connect_timeout";
+        values[n++] = "10";
+    }
+    const char *uri = config_value(cli, CLI_KEY_URI);
+    if (uri[0] != '\0') {
+        keywords[n] = "dbname";
+        values[n++] = uri;
+    }
+    keywords[n] = "client_encoding";
+    values[n++] = "UTF8";
+    keywords[n] = NULL;
+    values[n] = NULL;
+    return PQconnectdbParams(keywords, values, 1);
+}
+
+static void on_notice(void *ctx, const PGresult *result)
+{
+    const struct cli *cli = ctx;
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    if (severity != NULL && text != NULL && strcmp(severity, "NOTICE") != 0) {
+        say(cli, "%s: %s", severity, text);
+    }
+}
+
+static int check_schema_name(const struct cli *cli)
+{
+    const char *schema = config_value(cli, CLI_KEY_SCHEMA);
+    if (schema[0] == '\0' || strlen(schema) > 63 || strncmp(schema, "pg_", 3) == 0 ||
+        strcmp(schema, "$user") == 0) {
+        return usage_error(
+            cli,
+            "schema \"%s\": PostgreSQL allows 1 to 63 bytes, not beginning with pg_, "
+            "and \"$user\" has a meaning of its own",
+            schema);
+    }
+    return CLI_OK;
+}
+
+int db_connect(struct db *db, const struct cli *cli)
+{
+    *db = (struct db){.cli = cli};
+    int code = check_schema_name(cli);
+    if (code != CLI_OK) {
+        return code;
+    }
+    db->conn = open_connection(cli);
+    if (PQstatus(db->conn) != CONNECTION_OK) {
+        pgk_error error;
+        connection_error(db->conn, &error);
+        return fail(cli, &error);
+    }
+    if (PQserverVersion(db->conn) < OLDEST_SERVER) {
+        say(cli, "this server is PostgreSQL %d, pgkeeper needs 14 or newer",
+            PQserverVersion(db->conn) / 10000);
+        return CLI_FAILED;
+    }
+    PQsetNoticeReceiver(db->conn, on_notice, (void *)cli);
+    const char *values[] = {db_schema(db), "false"};
+    return db_execute(db, sql_session_enter, 2, values);
+}
+
+static int check_schema_version(struct db *db)
+{
+    DB_RESULT *result = NULL;
+    int code = db_query(db, sql_session_schema_version, 0, NULL, &result);
+    if (code != CLI_OK) {
+        return code;
+    }
+    int version = db_int(result, 0, 0);
+    if (version < SCHEMA_OLDEST) {
+        say(db->cli,
+            "schema \"%s\" is at version %d, this command needs %d; run: pgkeeper migrate up",
+            db_schema(db), version, SCHEMA_OLDEST);
+        return CLI_SCHEMA;
+    }
+    if (db_int(result, 0, 1) > migrations_count) {
+        say(db->cli,
+            "schema \"%s\" is at version %d and needs clients of at least %d, this command is of "
+            "%d; "
+            "install a newer pgkeeper",
+            db_schema(db), version, db_int(result, 0, 1), migrations_count);
+        return CLI_SCHEMA;
+    }
+    return CLI_OK;
+}
+
+int db_open(struct db *db, const struct cli *cli)
+{
+    int code = db_connect(db, cli);
+    if (code != CLI_OK) {
+        return code;
+    }
+    DB_RESULT *result = NULL;
+    const char *schema = db_schema(db);
+    code = db_query(db, sql_session_find_schema, 1, &schema, &result);
+    if (code != CLI_OK) {
+        return code;
+    }
+    if (!db_bool(result, 0, 3)) {
+        say(cli, "database \"%s\" has no pgkeeper schema \"%s\"; run: pgkeeper migrate up",
+            PQdb(db->conn), schema);
+        return CLI_SCHEMA;
+    }
+    if (!db_bool(result, 0, 2)) {
+        say(cli, "role \"%s\" may not use schema \"%s\"; see sql/roles.sql", PQuser(db->conn),
+            schema);
+        return CLI_NO_CONNECTION;
+    }
+    return check_schema_version(db);
+}
+
+void db_close(struct db *db)
+{
+    PQfinish(db->conn);
+    db->conn = NULL;
+}

@@ -1,0 +1,48 @@
+/*
+ * db.h - sessions and statements of the command. A statement is a constant from src/cli/sql; parameters
+ * are text. Failed calls have said why on stderr and give the exit code.
+ */
+#ifndef PGK_CLI_DB_H
+#define PGK_CLI_DB_H
+
+#include <libpq-fe.h>
+
+#include "cli.h"
+
+struct db {
+    PGconn *conn;
+    const struct cli *cli;
+};
+
+/* Newest schema that this command knows, and the oldest that it works with. */
+#define SCHEMA_OLDEST 1
+
+/* Connects to the primary and sets search_path to the schema, whether it exists or not. */
+int db_connect(struct db *db, const struct cli *cli);
+/* As db_connect; and the schema is there, neither too old nor too new for this command. */
+int db_open(struct db *db, const struct cli *cli);
+void db_close(struct db *db);
+
+/* Runs one statement. CLI_OK and the result, or the exit code of the failure, said. */
+int db_query(struct db *db, const char *sql, int n, const char *const *values,
+             PGresult **ret_result);
+/* As db_query, without interest in the result. */
+int db_execute(struct db *db, const char *sql, int n, const char *const *values);
+/* As db_query, but says nothing of a failure: *ret_error gets it. PGK_OK or the status. */
+pgk_status db_try(struct db *db, const char *sql, int n, const char *const *values,
+                  PGresult **ret_result, pgk_error *ret_error);
+/* Runs a script of several statements (a migration). Says nothing. */
+pgk_status db_try_script(struct db *db, const char *sql, pgk_error *ret_error);
+
+const char *db_schema(const struct db *db);
+const char *db_cluster(const struct db *db);
+
+/* Column 0 of row 0, or "" when there is none. */
+const char *db_text(const PGresult *result, int row, int column);
+bool db_bool(const PGresult *result, int row, int column);
+int db_int(const PGresult *result, int row, int column);
+
+#define DB_RESULT __attribute__((cleanup(db_result_cleanup))) PGresult
+void db_result_cleanup(PGresult **result);
+
+#endif

@@ -1,0 +1,238 @@
+/*
+ * main.c - the command line: global options, the table of verbs, help.
+ *
+ * Options may stand before or after the verb; what follows "--" belongs to the verb alone.
+ */
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "migrate.h"
+#include "output.h"
+#include "verbs.h"
+
+static int cmd_help(struct cli *cli, int argc, char **argv);
+
+static const struct cli_verb verbs[] = {
+    {"migrate", "make, change and check the database schema", cmd_migrate, help_migrate},
+    {"help", "this text, or that of a verb", cmd_help, "usage: pgkeeper help [VERB]\n"},
+};
+
+static const char global_help[] =
+    "options, before or after the verb:\n"
+    "  -d, --dbname CONNINFO  how to reach PostgreSQL: a libpq connection string or URI; by "
+    "default\n"
+    "                         libpq's environment (PGHOST, PGSERVICE, ...), .pgpass included\n"
+    "      --schema NAME      schema of pgkeeper's tables (default pgkeeper)\n"
+    "      --cluster ID       cluster id (default /default)\n"
+    "      --config FILE      read keys from FILE, lines of `key: value`\n"
+    "      --format FORMAT    table, json, ndjson or csv, for verbs that print rows\n"
+    "      --help, --version\n"
+    "\n"
+    "Every key of the configuration may also come from the environment: PGKEEPER_ and the key in\n"
+    "upper case, '.' and '-' as '_', for instance PGKEEPER_HIGH_AVAILABILITY_CLUSTER_ID. Options "
+    "win over\n"
+    "the environment, the environment over the file.\n"
+    "\n"
+    "exit codes: 0 ok, 1 failed, 2 usage, 3 no connection or not authorised, 4 condition false "
+    "(no\n"
+    "leader, not found, pending migration), 5 timed out or outcome unknown, 6 schema missing, too "
+    "old\n"
+    "or too new.\n";
+
+static void print_help(FILE *out)
+{
+    fputs("usage: pgkeeper [OPTION]... VERB [ARGUMENT]...\n"
+          "\n"
+          "Leader election on PostgreSQL, for operators, scripts and shells.\n"
+          "\n"
+          "verbs (pgkeeper VERB --help tells more):\n",
+          out);
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        fprintf(out, "  %-12s %s\n", verbs[i].name, verbs[i].summary);
+    }
+    fprintf(out, "\n%s", global_help);
+}
+
+static const struct cli_verb *find_verb(const char *name)
+{
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (strcmp(verbs[i].name, name) == 0) {
+            return &verbs[i];
+        }
+    }
+    return NULL;
+}
+
+static int cmd_help(struct cli *cli, int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stdout);
+        return CLI_OK;
+    }
+    const struct cli_verb *verb = find_verb(argv[1]);
+    if (verb == NULL) {
+        cli->verb = NULL;
+        return usage_error(cli, "unknown verb \"%s\"", argv[1]);
+    }
+    fputs(verb->help, stdout);
+    return CLI_OK;
+}
+
+struct globals {
+    const char *dbname;
+    const char *schema;
+    const char *cluster;
+    const char *config;
+    const char *format;
+    bool help;
+    bool version;
+};
+
+/* Takes a global option at argv[*i] into globals; false when it is none. *ret_code tells of an error. */
+static bool take_global(const struct cli *cli, struct globals *globals, int argc, char **argv,
+                        int *i, int *ret_code)
+{
+    const struct {
+        const char *name;
+        const char **value;
+    } options[] = {
+        {"-d", &globals->dbname},       {"--dbname", &globals->dbname},
+        {"--schema", &globals->schema}, {"--cluster", &globals->cluster},
+        {"--config", &globals->config}, {"--format", &globals->format},
+    };
+    const char *arg = argv[*i];
+    if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
+        globals->help = true;
+        return true;
+    }
+    if (strcmp(arg, "--version") == 0) {
+        globals->version = true;
+        return true;
+    }
+    for (size_t k = 0; k < sizeof options / sizeof options[0]; k++) {
+        size_t length = strlen(options[k].name);
+        if (strncmp(arg, options[k].name, length) != 0) {
+            continue;
+        }
+        if (arg[length] == '\0') {
+            if (*i + 1 >= argc) {
+                *ret_code = usage_error(cli, "%s needs a value", options[k].name);
+            } else {
+                *options[k].value = argv[++*i];
+            }
+            return true;
+        }
+        if (arg[length] == '=' && arg[1] == '-') {
+            *options[k].value = arg + length + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Moves global options out of argv; *argc and argv keep the rest. */
+static int split_globals(const struct cli *cli, struct globals *globals, int *argc, char **argv)
+{
+    int kept = 1;
+    int code = CLI_OK;
+    for (int i = 1; i < *argc && code == CLI_OK; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            while (i < *argc) {
+                argv[kept++] = argv[i++];
+            }
+            break;
+        }
+        if (!take_global(cli, globals, *argc, argv, &i, &code)) {
+            argv[kept++] = argv[i];
+        }
+    }
+    *argc = kept;
+    argv[kept] = NULL;
+    return code;
+}
+
+static int set_key(const struct cli *cli, const char *key, const char *value)
+{
+    pgk_error error;
+    if (value != NULL && pgk_config_set(cli->config, key, value, &error) != PGK_OK) {
+        return fail(cli, &error);
+    }
+    return CLI_OK;
+}
+
+static int configure(struct cli *cli, const struct globals *globals)
+{
+    pgk_error error;
+    if (pgk_config_new(&cli->config, &error) != PGK_OK ||
+        (globals->config != NULL &&
+         pgk_config_load_file(cli->config, globals->config, &error) != PGK_OK) ||
+        pgk_config_load_environment(cli->config, &error) != PGK_OK) {
+        return fail(cli, &error);
+    }
+    int code = set_key(cli, CLI_KEY_URI, globals->dbname);
+    if (code == CLI_OK) {
+        code = set_key(cli, CLI_KEY_SCHEMA, globals->schema);
+    }
+    if (code == CLI_OK) {
+        code = set_key(cli, CLI_KEY_CLUSTER, globals->cluster);
+    }
+    if (code == CLI_OK && globals->format != NULL) {
+        cli->format_given = true;
+        if (!output_parse_format(globals->format, &cli->format)) {
+            code = usage_error(cli, "--format is table, json, ndjson or csv, not \"%s\"",
+                               globals->format);
+        }
+    }
+    return code;
+}
+
+const char *config_value(const struct cli *cli, const char *key)
+{
+    const char *value = pgk_config_get(cli->config, key);
+    return value != NULL ? value : "";
+}
+
+static int dispatch(struct cli *cli, const struct globals *globals, int argc, char **argv)
+{
+    if (globals->version) {
+        printf("pgkeeper %s\n", CLI_VERSION);
+        return CLI_OK;
+    }
+    if (argc < 2 || strcmp(argv[1], "--") == 0) {
+        print_help(globals->help ? stdout : stderr);
+        return globals->help ? CLI_OK : CLI_USAGE;
+    }
+    if (argv[1][0] == '-') {
+        return usage_error(cli, "unknown option \"%s\"", argv[1]);
+    }
+    const struct cli_verb *verb = find_verb(argv[1]);
+    if (verb == NULL) {
+        return usage_error(cli, "unknown verb \"%s\"", argv[1]);
+    }
+    cli->verb = verb->name;
+    if (globals->help) {
+        fputs(verb->help, stdout);
+        return CLI_OK;
+    }
+    int code = configure(cli, globals);
+    return code != CLI_OK ? code : verb->run(cli, argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_CTYPE, "");
+    struct cli cli = {0};
+    struct globals globals = {0};
+    int code = split_globals(&cli, &globals, &argc, argv);
+    if (code == CLI_OK) {
+        code = dispatch(&cli, &globals, argc, argv);
+    }
+    pgk_config_free(cli.config);
+    if (fflush(stdout) != 0 && code == CLI_OK) {
+        say(&cli, "cannot write to standard output");
+        code = CLI_FAILED;
+    }
+    return code;
+}
