@@ -12,7 +12,7 @@
 
 #include <pgkeeper/pgkeeper.h>
 
-#define CLI_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define CLI_PRINTF(string, first) __attribute__((format(printf, string, first)))
 
 #define CLI_KEY_URI "high-availability.postgres.uri"
 #define CLI_KEY_SCHEMA "high-availability.postgres.schema"

@@ -220,23 +220,18 @@ static const char *table_text(const PGresult *result, int row, int column)
     return value;
 }
 
-static void pad(FILE *out, int columns)
+/* Prints one cell; *gap is the blank space owed before it, so that no line ends in blanks. */
+static void table_cell(FILE *out, const char *text, int width, bool right, int *gap)
 {
-    for (int i = 0; i < columns; i++) {
-        fputc(' ', out);
+    int room = width - put_text(NULL, text);
+    if (text[0] == '\0') {
+        *gap += width + 2;
+        return;
     }
-}
-
-static void table_cell(FILE *out, const char *text, int width, bool right, bool last)
-{
-    int gap = width - put_text(NULL, text);
-    if (right) {
-        pad(out, gap);
-    }
+    *gap += right ? room : 0;
+    fprintf(out, "%*s", *gap, "");
     put_text(out, text);
-    if (!last) {
-        pad(out, right ? 2 : gap + 2);
-    }
+    *gap = 2 + (right ? 0 : room);
 }
 
 static void print_table(FILE *out, const PGresult *result)
@@ -256,10 +251,10 @@ static void print_table(FILE *out, const PGresult *result)
         }
     }
     for (int row = -1; row < PQntuples(result); row++) {
+        int gap = 0;
         for (int column = 0; column < columns; column++) {
             const char *text = row < 0 ? PQfname(result, column) : table_text(result, row, column);
-            table_cell(out, text, widths[column], is_number(PQftype(result, column)),
-                       column == columns - 1);
+            table_cell(out, text, widths[column], is_number(PQftype(result, column)), &gap);
         }
         fputc('\n', out);
     }

@@ -32,7 +32,7 @@ object (kind, name, definition) AS (
       FROM rel i JOIN pg_index x ON x.indexrelid = i.oid
     UNION ALL
     SELECT 'trigger', r.relname || '.' || t.tgname,
-           pg_get_triggerdef(t.oid, true) || CASE t.tgenabled WHEN 'O' THEN '' ELSE ' (' || t.tgenabled || ')' END
+           pg_get_triggerdef(t.oid, true) || CASE t.tgenabled WHEN 'O' THEN '' ELSE ' (' || t.tgenabled::text || ')' END
       FROM rel r JOIN pg_trigger t ON t.tgrelid = r.oid
      WHERE NOT t.tgisinternal
     UNION ALL
@@ -48,7 +48,8 @@ object (kind, name, definition) AS (
                      CASE f.provolatile WHEN 'i' THEN 'IMMUTABLE' WHEN 's' THEN 'STABLE' ELSE 'VOLATILE' END,
                      CASE WHEN f.proisstrict THEN 'STRICT' END, CASE WHEN f.prosecdef THEN 'SECURITY DEFINER' END,
                      CASE f.proparallel WHEN 's' THEN 'PARALLEL SAFE' WHEN 'r' THEN 'PARALLEL RESTRICTED' END,
-                     'SET ' || (SELECT string_agg(replace(c, quote_ident(ns.nspname), '<schema>'), ', ' ORDER BY c)
+                     'SET ' || (SELECT string_agg(CASE WHEN c LIKE 'search_path=%' THEN replace(c, quote_ident(ns.nspname), '<schema>') ELSE c END,
+                                                  ', ' ORDER BY c)
                                   FROM unnest(f.proconfig) AS c),
                      '(' || pg_get_function_arguments(f.oid) || ')', 'AS', f.prosrc)
       FROM fun f JOIN pg_language l ON l.oid = f.prolang CROSS JOIN ns
