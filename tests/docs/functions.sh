@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# usage: functions.sh SOURCE_DIR ...: the functions of the version script, those of the headers and
+# those listed in libpgkeeper(3) are the same.
+set -eu
+cd "$1"
+exported=$(sed -n 's/^ *\(pgk_[a-z0-9_]*\);$/\1/p' src/libpgkeeper.map | sort -u)
+listed=$(sed -n 's/^\.It Fn \(pgk_[a-z0-9_]*\).*/\1/p' man/libpgkeeper.3 | sort -u)
+declared=$(sed -n '/^PGK_API/s/^PGK_API [^(]*[ *]\(pgk_[a-z0-9_]*\)(.*/\1/p' include/pgkeeper/*.h | sort -u)
+[ -n "$exported" ]
+diff <(echo "$exported") <(echo "$listed") || { echo "src/libpgkeeper.map (<) and man/libpgkeeper.3 (>) differ"; exit 1; }
+diff <(echo "$exported") <(echo "$declared") || { echo "src/libpgkeeper.map (<) and the headers (>) differ"; exit 1; }
+echo "$(echo "$exported" | wc -l) functions"
