@@ -139,8 +139,9 @@ static void in_guard_loop(struct in_guard *self)
     for (;;) {
         /* SIGCHLD is let in only here, so none is missed between the reaping and the waiting. */
         int ready = ppoll(pollers, 2, NULL, &none);
+        bool failed = ready < 0 && errno != EINTR;
         in_guard_reap(self);
-        if (ready < 0 && errno != EINTR)
+        if (failed)
             return;
         if (ready <= 0)
             continue;

@@ -18,30 +18,14 @@
 
 #include "core/clock.h"
 #include "core/error.h"
-#include "pgserver/guard.h"
-#include "pgserver/layout.h"
-#include "pgserver/programs.h"
+#include "pgserver/server.h"
 
 #define ORIGIN "pgserver"
 #define DEFAULT_TIMEOUT_MS 60000
 #define PING_INTERVAL_MS 10
 #define RETRY_INTERVAL_MS 100
 #define UNIX_ONLY_PORT 5432
-
-struct pgserver {
-    struct layout layout;
-    struct run_as run_as;
-    struct guard guard;
-    char bin_dir[PATH_MAX];
-    char postgres_path[PATH_MAX];
-    char *postgres_argv[4];
-    char **env;
-    char **settings;
-    char *password;
-    bool tcp;
-    int port;
-    int timeout_ms;
-};
+#define REASON_BYTES 360
 
 static int64_t deadline_in(int timeout_ms)
 {
@@ -208,17 +192,14 @@ static bool says(const struct output *output, const char *words)
     return strstr(output->text, words) != NULL;
 }
 
-/* The line that tells why, for the error: the last FATAL, else the end of the log. */
+/* The end of the log, from the start of a line: what fits into an error. */
 static const char *reason(const struct output *log)
 {
-    const char *best = NULL;
-    const char *found = log->text;
-
-    while ((found = strstr(found, "FATAL: ")) != NULL)
-        best = found++;
-    if (best != NULL)
-        return best;
-    return log->length > 300 ? log->text + log->length - 300 : log->text;
+    if (log->length <= REASON_BYTES)
+        return log->text;
+    const char *from = log->text + log->length - REASON_BYTES;
+    const char *line = strchr(from, '\n');
+    return line != NULL && line[1] != '\0' ? line + 1 : from;
 }
 
 /* One attempt; PGK_ERR_RESOURCE: another one may succeed (port taken, remains of a killed server). */
@@ -401,69 +382,6 @@ pgk_status pgserver_reload(struct pgserver *server, pgk_error *err)
     if (pgserver_pid(server) == 0)
         return error_set(err, PGK_ERR_ILLEGAL_STATE, ORIGIN, "the private server does not run");
     return guard_signal(&server->guard, SIGHUP, err);
-}
-
-/* Appends " key='value'" with libpq's quoting, cut at the end of the buffer. */
-static void append_quoted(char *out, size_t size, const char *key, const char *value)
-{
-    size_t used = strlen(out);
-
-    if (size - used < strlen(key) + 2 * strlen(value) + 5)
-        return;
-    used += (size_t)snprintf(out + used, size - used, " %s='", key);
-    for (const char *c = value; *c != '\0'; c++) {
-        if (*c == '\'' || *c == '\\')
-            out[used++] = '\\';
-        out[used++] = *c;
-    }
-    out[used++] = '\'';
-    out[used] = '\0';
-}
-
-static void format_conninfo(const struct pgserver *server, const char *host, const char *dbname,
-                            char *out, size_t size)
-{
-    snprintf(out, size, "port=%d user=%s", server->port, PGSERVER_USER);
-    append_quoted(out, size, "host", host);
-    append_quoted(out, size, "dbname", dbname != NULL ? dbname : "postgres");
-    if (server->password != NULL)
-        append_quoted(out, size, "password", server->password);
-}
-
-void pgserver_conninfo(const struct pgserver *server, const char *dbname, char *out, size_t size)
-{
-    format_conninfo(server, server->layout.base, dbname, out, size);
-}
-
-void pgserver_conninfo_tcp(const struct pgserver *server, const char *dbname, char *out,
-                           size_t size)
-{
-    format_conninfo(server, "127.0.0.1", dbname, out, size);
-}
-
-const char *pgserver_socket_dir(const struct pgserver *server)
-{
-    return server->layout.base;
-}
-
-const char *pgserver_data_dir(const struct pgserver *server)
-{
-    return server->layout.data;
-}
-
-const char *pgserver_log_path(const struct pgserver *server)
-{
-    return server->layout.log;
-}
-
-const char *pgserver_bin_dir(const struct pgserver *server)
-{
-    return server->bin_dir;
-}
-
-int pgserver_port(const struct pgserver *server)
-{
-    return server->port;
 }
 
 pid_t pgserver_pid(struct pgserver *server)
