@@ -8,6 +8,9 @@
 
 #include "wait.h"
 
+#ifndef PGK_TEST_CONTENDER
+#define PGK_TEST_CONTENDER "test_contender" /* by PATH */
+#endif
 #define MAX_ARGS 64
 
 static struct process *spawn(struct fixture *fixture, const char *name, bool contends, va_list more)

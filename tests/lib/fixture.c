@@ -10,6 +10,9 @@
 
 #include "wait.h"
 
+#ifndef PGK_TEST_COMMAND
+#define PGK_TEST_COMMAND "pgkeeper" /* by PATH */
+#endif
 #define TEMPLATE "pgk_template"
 
 static const char *command_path(void)
