@@ -55,8 +55,8 @@ int run_guard_new(const struct run_guard_options *options, struct run_guard **re
         return ENOMEM;
     }
     guard->socket = -1;
-    guard->page = mmap(NULL, sizeof(*guard->page), PROT_READ | PROT_WRITE,
-                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    guard->page =
+        mmap(NULL, sizeof(*guard->page), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (guard->page == MAP_FAILED) {
         error = errno;
         guard->page = NULL;
