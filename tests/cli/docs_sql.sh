@@ -1,8 +1,6 @@
 #!/usr/bin/env bash
-# usage: docs_sql.sh SOURCE_DIR PGKEEPER
-#
 # Runs every ```sql block of docs/protocol.md, docs/election.md and docs/dba.md, from top to bottom, on a
-# private migrated server, next to two members that contend by SQL alone: one leads "dispatcher", one waits.
+# migrated server, next to two members that contend by SQL alone: one leads "dispatcher", one waits.
 set -eu
 
 # The ```sql blocks of a document.
@@ -62,38 +60,29 @@ expect() {
     fi
 }
 
-inner() {
-    cd "$1"
-    work=$(mktemp -d)
-    trap 'rm -rf "$work"' EXIT
+cd "$PGK_SOURCE_DIR"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$PGK_TEST_COMMAND" migrate up
 
-    run_document docs/protocol.md
-    expect 'resigned' "SELECT end_reason FROM pgkeeper.leader_history ORDER BY epoch LIMIT 1"
+run_document docs/protocol.md
+expect 'resigned' "SELECT end_reason FROM pgkeeper.leader_history ORDER BY epoch LIMIT 1"
 
-    coproc leader { contend host-a:1; }
-    # Bash warns about a second coprocess: this one is a pipe made by hand.
-    mkfifo "$work/in" "$work/out"
-    contend host-b:2 <"$work/in" >"$work/out" &
-    exec 7>"$work/in" 8<"$work/out"
-    tell "${leader[0]}" "${leader[1]}" "$join_sql$lead_sql"
-    tell 8 7 "$join_sql"
-    expect 'leading' "SELECT state FROM pgkeeper.stat_leaders WHERE component = 'dispatcher'"
+coproc leader { contend host-a:1; }
+# Bash warns about a second coprocess: this one is a pipe made by hand.
+mkfifo "$work/in" "$work/out"
+contend host-b:2 <"$work/in" >"$work/out" &
+exec 7>"$work/in" 8<"$work/out"
+tell "${leader[0]}" "${leader[1]}" "$join_sql$lead_sql"
+tell 8 7 "$join_sql"
+expect 'leading' "SELECT state FROM pgkeeper.stat_leaders WHERE component = 'dispatcher'"
 
-    value "CREATE TABLE account (id int PRIMARY KEY, balance numeric); INSERT INTO account VALUES (1, 100)" >/dev/null
-    run_document docs/election.md \
-        --set=leadership_id="$(value "SELECT id FROM pgkeeper.leadership WHERE group_name = 'dispatcher'")" \
-        --set=epoch="$(value "SELECT epoch FROM pgkeeper.leadership WHERE group_name = 'dispatcher'")"
-    expect 90 "SELECT balance FROM account"
+value "CREATE TABLE account (id int PRIMARY KEY, balance numeric); INSERT INTO account VALUES (1, 100)" >/dev/null
+run_document docs/election.md \
+    --set=leadership_id="$(value "SELECT id FROM pgkeeper.leadership WHERE group_name = 'dispatcher'")" \
+    --set=epoch="$(value "SELECT epoch FROM pgkeeper.leadership WHERE group_name = 'dispatcher'")"
+expect 90 "SELECT balance FROM account"
 
-    run_document docs/dba.md
-    expect '' "SELECT to_regnamespace('pgkeeper')"
-    expect 10 "SELECT $(grep -cE '^[0-9]+\. ' docs/dba.md)"
-    exec 7>&-
-}
-
-if [ "$1" = --inner ]; then
-    inner "$2"
-else
-    source_dir=$1 pgkeeper=$2
-    exec "$pgkeeper" server --migrate -- bash "$0" --inner "$source_dir"
-fi
+run_document docs/dba.md
+expect '' "SELECT to_regnamespace('pgkeeper')"
+exec 7>&-

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# usage: functions.sh SOURCE_DIR ...: the functions of the version script, those of the headers and
-# those listed in libpgkeeper(3) are the same.
+# The functions of the version script, those of the headers and those listed in libpgkeeper(3) are the
+# same.
 set -eu
-cd "$1"
+cd "$PGK_SOURCE_DIR"
 exported=$(sed -n 's/^ *\(pgk_[a-z0-9_]*\);$/\1/p' src/libpgkeeper.map | sort -u)
 listed=$(sed -n 's/^\.It Fn \(pgk_[a-z0-9_]*\).*/\1/p' man/libpgkeeper.3 | sort -u)
 declared=$(sed -n '/^PGK_API/s/^PGK_API [^(]*[ *]\(pgk_[a-z0-9_]*\)(.*/\1/p' include/pgkeeper/*.h | sort -u)
