@@ -156,6 +156,24 @@ bool text_equal_ignoring_case(const char *a, const char *b)
     return lower(*a) == lower(*b);
 }
 
+bool text_read_number(const char **at, int64_t *ret_number)
+{
+    const char *digit = *at;
+    int64_t number = 0;
+    for (; *digit >= '0' && *digit <= '9'; digit++) {
+        if (__builtin_mul_overflow(number, 10, &number) ||
+            __builtin_add_overflow(number, *digit - '0', &number)) {
+            return false;
+        }
+    }
+    if (digit == *at) {
+        return false;
+    }
+    *at = digit;
+    *ret_number = number;
+    return true;
+}
+
 bool text_is_blank(char c)
 {
     return c == ' ' || c == '\t';

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/error.h"
 
@@ -28,6 +29,10 @@ void text_excerpt(char *out, size_t size, const char *s);
 
 /* ASCII only; the bytes of other characters must be equal. */
 bool text_equal_ignoring_case(const char *a, const char *b);
+
+/* Reads decimal digits at *at and moves it behind them. False when there is none, or too many for an
+ * int64_t. */
+bool text_read_number(const char **at, int64_t *ret_number);
 
 /* A blank or a tab. */
 bool text_is_blank(char c);
