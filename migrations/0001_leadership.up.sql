@@ -534,7 +534,9 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
     UPDATE leader_history h
        SET ended_at = coalesce(h.ended_at, clock_timestamp()),
-           end_reason = CASE WHEN coalesce(h.end_reason, 'lost') = 'lost' THEN report_end.reason ELSE h.end_reason END,
+           end_reason = CASE WHEN coalesce(h.end_reason, 'lost') <> 'lost' THEN h.end_reason
+                             WHEN pg_postmaster_start_time() > h.began_at THEN 'server_restarted'
+                             ELSE report_end.reason END,
            end_detail = coalesce(h.end_detail, report_end.detail)
      WHERE h.leadership_id = report_end.leadership_id AND h.epoch = report_end.epoch
        AND h.session_id = report_end.session_id;

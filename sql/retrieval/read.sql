@@ -1,0 +1,20 @@
+-- All that a process wants to know, in one look: the groups it contends for and the components it follows.
+-- $1 cluster id, $2 groups, $3 components, $4 look the locks up too. Safe to retry.
+-- Columns: kind (group, leader), name, epoch, session id, member id, released, held, member asked to hand over, address.
+WITH held AS MATERIALIZED (
+    SELECT k.objid FROM pg_locks k
+     WHERE $4::boolean AND k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
+       AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+       AND k.classid = 'leadership'::regclass)
+SELECT 'group', l.group_name, l.epoch, l.session_id, l.member_id, l.released_at IS NOT NULL, NULL::boolean,
+       CASE WHEN l.handover_by IS NOT NULL AND l.handover_until > clock_timestamp() THEN l.handover_from END,
+       NULL::text
+  FROM leadership l
+ WHERE l.cluster_id = $1::text AND l.group_name = ANY ($2::text[])
+UNION ALL
+SELECT 'leader', r.component, r.epoch, r.session_id, NULL, NULL,
+       r.session_id = l.session_id AND (NOT $4::boolean OR l.id::oid IN (SELECT h.objid FROM held h)),
+       NULL, r.address
+  FROM leader r
+  JOIN leadership l ON l.cluster_id = r.cluster_id AND l.group_name = r.group_name
+ WHERE r.cluster_id = $1::text AND r.component = ANY ($3::text[])

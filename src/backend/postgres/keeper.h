@@ -1,0 +1,138 @@
+/*
+ * backend/postgres/keeper.h - what the parts of the keeper share: one thread, three sessions (lock, sentinel, listener),
+ * the groups contended for and the components followed.
+ *
+ * Marked [lock]: guarded by the handle's lock (backend_env.lock). All else belongs to the keeper thread. The lock is
+ * never held across libpq or poll.
+ */
+#ifndef PGK_POSTGRES_KEEPER_H
+#define PGK_POSTGRES_KEEPER_H
+
+#include "backend/backend.h"
+#include "backend/postgres/pool.h"
+#include "backend/postgres/rules.h"
+#include "backend/postgres/session.h"
+#include "core/thread.h"
+
+/* An address that this process has published and keeps standing. */
+struct record {
+    struct record *next;
+    char *component;
+    char *address;
+    bool asked; /* part of the read under way */
+};
+
+struct backend_group {
+    struct backend_group *next;
+    char *name;
+    bool wanted;              /* [lock] the services contend for it; else it is on its way out */
+    struct tenure *tenure;    /* [lock] valid while wanted */
+    void *ctx;                /* [lock] valid while wanted */
+    struct group_rules rules; /* [lock] */
+    struct record *records;   /* [lock] of the present tenure */
+    int32_t leadership_id;    /* [lock] 0: not enrolled in this lock session */
+    int64_t release_at_ns;    /* RELEASING: when to send it (again) */
+    int64_t release_until_ns; /* RELEASING: when to give up; 0: not yet sent */
+};
+
+struct backend_watch {
+    struct backend_watch *next;
+    char *component;
+    void *ctx;
+    bool asked;            /* part of the read under way */
+    pgk_uuid dead_session; /* tenure whose lock was found free */
+};
+
+/* A tenure that was lost; its end is explained once the database can be reached again. */
+struct report {
+    struct report *next;
+    int32_t leadership_id;
+    int64_t epoch;
+    pgk_uuid session_id;
+    const char *reason;
+    char detail[200];
+};
+
+/* A small write that is not the lock session's business; the listener session does it. */
+struct errand {
+    struct errand *next;
+    enum statement_id statement; /* CONFIRM, WITHDRAW or WITHDRAW_MEMBER */
+    pgk_token token;
+    int32_t member_id;
+    char *name; /* component, or group for WITHDRAW_MEMBER */
+    char *address;
+};
+
+struct backend {
+    struct backend_env env;
+    const struct settings *settings;
+    char incarnation[PGK_UUID_TEXT_SIZE];
+    struct link_memory memory;
+    struct pool pool;
+    struct wake wake;
+    struct thread thread;
+
+    struct backend_group *groups;  /* [lock] */
+    struct backend_watch *watches; /* [lock] */
+    struct errand *errands;        /* [lock] first in, first out */
+    bool reread;                   /* [lock] something new to read */
+    bool closing;                  /* [lock] */
+    int64_t close_until_ns;        /* [lock] */
+    pgk_error close_error; /* status not OK: a release could not be written; after the join */
+
+    /* contend.c */
+    struct session lock;
+    int32_t member_id;      /* [lock] 0: not joined in this lock session */
+    int64_t lease_until_ns; /* of the lock session: last acknowledged send + D */
+    int64_t heartbeat_at_ns;
+    struct backend_group *subject; /* group of the statement under way */
+    struct report *reports;
+
+    /* sentinel.c */
+    struct session sentinel;
+    int32_t sentinel_member; /* of the slice under way */
+
+    /* listen.c */
+    struct session listener;
+    bool listening;
+    int64_t poll_at_ns;    /* next look without a notification, locks included */
+    bool looking_at_locks; /* the read under way does */
+    int64_t lost_at_ns;    /* since when nothing can be read; 0: all is well */
+    bool told_lost;
+    struct errand *errand; /* under way */
+};
+
+/* Each part: step does what is due, next_ns says when to come again if nothing happens. */
+void contend_step(struct backend *backend);
+int64_t contend_next_ns(const struct backend *backend);
+/* [lock] End a tenure by the rules' act: tenure_ended is told, records are dropped. */
+void contend_act(struct backend *backend, struct backend_group *group, enum group_act act);
+/* [lock] Is there anything that has to be released still? */
+bool contend_busy(const struct backend *backend);
+void contend_forget_reports(struct backend *backend);
+
+void sentinel_step(struct backend *backend);
+int64_t sentinel_next_ns(const struct backend *backend);
+
+void listen_step(struct backend *backend);
+int64_t listen_next_ns(const struct backend *backend);
+
+/* errands and records (records.c), all [lock]. */
+void errand_add(struct backend *backend, enum statement_id statement, const pgk_token *token,
+                int32_t member_id, const char *name, const char *address);
+void errand_free(struct errand *errand);
+bool record_set(struct backend_group *group, const char *component, const char *address);
+void record_drop(struct backend_group *group, const char *component);
+void records_clear(struct backend_group *group);
+
+static inline void keeper_lock(struct backend *backend)
+{
+    pthread_mutex_lock(backend->env.lock);
+}
+
+static inline void keeper_unlock(struct backend *backend)
+{
+    pthread_mutex_unlock(backend->env.lock);
+}
+
+#endif

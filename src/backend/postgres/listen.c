@@ -1,0 +1,341 @@
+/*
+ * backend/postgres/listen.c - the listener session: hears that something changed, reads what is true now, tells
+ * the services and the rules, and keeps this process's own leader records standing.
+ *
+ * Keeper thread. Never opens a transaction. A notification is only a hint: the state is read after LISTEN, after
+ * every reconnection, on each notification and at least every poll interval.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/postgres/keeper.h"
+#include "backend/postgres/text_array.h"
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/text.h"
+
+#define ORIGIN "keeper.listener"
+#define ANSWER_NS (10 * NS_PER_S)
+
+/* Columns of sql/retrieval/read.sql. */
+enum { KIND, NAME, EPOCH, SESSION, MEMBER, RELEASED, HELD, HANDOVER_FROM, ADDRESS };
+
+static const char *cell(const PGresult *rows, int row, int column)
+{
+    return PQgetisnull(rows, row, column) ? NULL : PQgetvalue(rows, row, column);
+}
+
+static int find_row(const PGresult *rows, const char *kind, const char *name)
+{
+    for (int row = 0; row < PQntuples(rows); row++) {
+        if (strcmp(PQgetvalue(rows, row, KIND), kind) == 0 &&
+            strcmp(PQgetvalue(rows, row, NAME), name) == 0) {
+            return row;
+        }
+    }
+    return -1;
+}
+
+/* An id from outside; nil when absent or odd. */
+static pgk_uuid id_of(const PGresult *rows, int row)
+{
+    pgk_uuid id = {{0}};
+    const char *text = cell(rows, row, SESSION);
+    if (text != NULL) {
+        (void)pgk_uuid_parse(text, &id, NULL);
+    }
+    return id;
+}
+
+static int32_t member_of(const PGresult *rows, int row, int column)
+{
+    const char *text = cell(rows, row, column);
+    return text != NULL ? (int32_t)strtol(text, NULL, 10) : 0;
+}
+
+/* ------------------------------------------------------------------ what was read, under the lock */
+
+static void apply_group(struct backend *backend, struct backend_group *group, const PGresult *rows)
+{
+    int at = find_row(rows, "group", group->name);
+    if (at < 0) {
+        return;
+    }
+    struct group_row row = {.epoch = strtoll(PQgetvalue(rows, at, EPOCH), NULL, 10),
+                            .session_id = id_of(rows, at),
+                            .member = member_of(rows, at, MEMBER),
+                            .released = PQgetvalue(rows, at, RELEASED)[0] == 't',
+                            .handover_from = member_of(rows, at, HANDOVER_FROM)};
+    contend_act(backend, group, rules_row(&group->rules, clock_now_ns(), backend->member_id, &row));
+}
+
+/* Records of a living leader that somebody changed are put back; equal ones are never rewritten. */
+static void keep_records(struct backend *backend, const struct backend_group *group,
+                         const PGresult *rows)
+{
+    pgk_token token = {.session_id = group->rules.session_id,
+                       .epoch = group->rules.epoch,
+                       .leadership_id = group->leadership_id};
+    for (const struct record *record = group->records; record != NULL; record = record->next) {
+        int at = find_row(rows, "leader", record->component);
+        if (!record->asked || group->rules.state != GROUP_LEADING) {
+            continue;
+        }
+        const char *address = at >= 0 ? cell(rows, at, ADDRESS) : NULL;
+        pgk_uuid id = {{0}};
+        if (at >= 0) {
+            id = id_of(rows, at);
+        }
+        if (address == NULL || strcmp(address, record->address) != 0 ||
+            pgk_uuid_compare(&id, &token.session_id) != 0 ||
+            strtoll(PQgetvalue(rows, at, EPOCH), NULL, 10) != token.epoch) {
+            log_line(&backend->settings->logger, PGK_LOG_WARNING, ORIGIN,
+                     "the leader record of %s was changed by somebody else; putting it back",
+                     record->component);
+            errand_add(backend, STMT_CONFIRM, &token, 0, record->component, record->address);
+        }
+    }
+}
+
+static void apply_watch(struct backend *backend, struct backend_watch *watch, const PGresult *rows)
+{
+    int at = find_row(rows, "leader", watch->component);
+    pgk_leader leader = {.epoch = 0};
+    bool present = false;
+    if (at >= 0 && cell(rows, at, ADDRESS) != NULL) {
+        leader.session_id = id_of(rows, at);
+        leader.epoch = strtoll(PQgetvalue(rows, at, EPOCH), NULL, 10);
+        text_copy(leader.address, sizeof(leader.address), cell(rows, at, ADDRESS));
+        const char *held = cell(rows, at, HELD);
+        if (held == NULL || held[0] != 't') {
+            watch->dead_session = leader.session_id;
+        } else if (backend->looking_at_locks) {
+            watch->dead_session = (pgk_uuid){{0}};
+        }
+        /* Without a look at the locks the last look counts. */
+        present = !pgk_uuid_is_nil(&leader.session_id) &&
+                  pgk_uuid_compare(&leader.session_id, &watch->dead_session) != 0;
+    }
+    backend->env.sink.leader_seen(backend->env.sink.ctx, watch->ctx, present ? &leader : NULL);
+}
+
+static void apply(struct backend *backend)
+{
+    const PGresult *rows = backend->listener.result;
+    keeper_lock(backend);
+    for (struct backend_group *g = backend->groups; g != NULL; g = g->next) {
+        keep_records(backend, g, rows);
+        apply_group(backend, g, rows);
+    }
+    for (struct backend_watch *w = backend->watches; w != NULL; w = w->next) {
+        if (w->asked) {
+            apply_watch(backend, w, rows);
+        }
+    }
+    keeper_unlock(backend);
+    backend->lost_at_ns = 0;
+    backend->told_lost = false;
+    if (backend->looking_at_locks) {
+        backend->poll_at_ns = clock_now_ns() + backend->settings->poll_interval_ms * NS_PER_MS;
+    }
+}
+
+/* ------------------------------------------------------------------ questions */
+
+/* The two arrays of names to ask for. False: out of memory. */
+static bool collect(struct backend *backend, struct text_array *groups,
+                    struct text_array *components)
+{
+    bool whole = text_array_begin(groups) && text_array_begin(components);
+    keeper_lock(backend);
+    backend->reread = false;
+    for (struct backend_group *g = backend->groups; whole && g != NULL; g = g->next) {
+        whole = text_array_add(groups, g->name);
+        for (struct record *r = g->records; whole && r != NULL; r = r->next) {
+            r->asked = true;
+            whole = text_array_add(components, r->component);
+        }
+    }
+    for (struct backend_watch *w = backend->watches; whole && w != NULL; w = w->next) {
+        w->asked = true;
+        whole = text_array_add(components, w->component);
+    }
+    keeper_unlock(backend);
+    return whole && text_array_end(groups) && text_array_end(components);
+}
+
+static void send_read(struct backend *backend, bool look_at_locks)
+{
+    struct text_array groups;
+    struct text_array components;
+    if (collect(backend, &groups, &components)) {
+        const char *const params[4] = {backend->settings->cluster_id, groups.text, components.text,
+                                       look_at_locks ? "t" : "f"};
+        backend->looking_at_locks = look_at_locks;
+        backend->listener.notified = false;
+        session_send(&backend->listener, STMT_READ, params, clock_now_ns() + ANSWER_NS);
+    } else {
+        pgk_error fault;
+        error_set(&fault, PGK_ERR_NO_MEMORY, ORIGIN, "out of memory");
+        session_drop(&backend->listener, clock_now_ns(), &fault);
+    }
+    text_array_free(&groups);
+    text_array_free(&components);
+}
+
+static void send_listen(struct backend *backend)
+{
+    const char *const params[1] = {backend->settings->cluster_id};
+    session_send(&backend->listener, STMT_LISTEN, params, clock_now_ns() + ANSWER_NS);
+}
+
+static void send_errand(struct backend *backend)
+{
+    const struct errand *errand = backend->errand;
+    char id[16];
+    char epoch[24];
+    char session_id[PGK_UUID_TEXT_SIZE];
+    bool fenced = errand->statement != STMT_WITHDRAW_MEMBER;
+    snprintf(id, sizeof(id), "%" PRId32, fenced ? errand->token.leadership_id : errand->member_id);
+    snprintf(epoch, sizeof(epoch), "%" PRId64, errand->token.epoch);
+    pgk_uuid_format(&errand->token.session_id, session_id);
+    const char *const params[5] = {id, fenced ? epoch : errand->name, session_id, errand->name,
+                                   errand->address};
+    session_send(&backend->listener, errand->statement, params, clock_now_ns() + ANSWER_NS);
+}
+
+static bool take_errand(struct backend *backend)
+{
+    keeper_lock(backend);
+    backend->errand = backend->errands;
+    if (backend->errand != NULL) {
+        backend->errands = backend->errand->next;
+    }
+    keeper_unlock(backend);
+    return backend->errand != NULL;
+}
+
+static void send_next(struct backend *backend)
+{
+    int64_t now = clock_now_ns();
+    if (!backend->listening) {
+        send_listen(backend);
+    } else if (take_errand(backend)) {
+        send_errand(backend);
+    } else {
+        keeper_lock(backend);
+        bool reread = backend->reread;
+        keeper_unlock(backend);
+        bool due = reread || now >= backend->poll_at_ns;
+        if (due || backend->listener.notified) {
+            send_read(backend, due);
+        }
+    }
+}
+
+/* ------------------------------------------------------------------ answers */
+
+static void end_errand(struct backend *backend)
+{
+    errand_free(backend->errand);
+    backend->errand = NULL;
+}
+
+static void answered(struct backend *backend)
+{
+    struct session *session = &backend->listener;
+    bool errand = backend->errand != NULL;
+    if (errand) {
+        /* Fenced, or blocked by somebody's open transaction: the next read finds what is left to do. */
+        end_errand(backend);
+    } else if (session->status != PGK_OK) {
+        pgk_error fault = session->error;
+        session_drop(session, clock_now_ns(), &fault);
+    } else if (session->statement == STMT_LISTEN) {
+        backend->listening = true;
+    } else {
+        apply(backend);
+    }
+}
+
+static void lost(struct backend *backend, const pgk_error *fault)
+{
+    log_line(&backend->settings->logger, PGK_LOG_WARNING, ORIGIN, "%s", fault->message);
+    end_errand(backend);
+    backend->listening = false;
+    if (backend->lost_at_ns == 0) {
+        backend->lost_at_ns = clock_now_ns();
+    }
+}
+
+/* Cut off for too long: what was known is not worth repeating. */
+static void tell_lost(struct backend *backend)
+{
+    keeper_lock(backend);
+    for (struct backend_watch *w = backend->watches; w != NULL; w = w->next) {
+        backend->env.sink.leader_seen(backend->env.sink.ctx, w->ctx, NULL);
+    }
+    keeper_unlock(backend);
+    backend->told_lost = true;
+}
+
+static int64_t tell_lost_at_ns(const struct backend *backend)
+{
+    return backend->lost_at_ns == 0 || backend->told_lost
+               ? CLOCK_NEVER
+               : backend->lost_at_ns + backend->settings->disconnect_tolerance_ms * NS_PER_MS;
+}
+
+/* [lock] */
+static bool wanted(const struct backend *backend)
+{
+    return backend->groups != NULL || backend->watches != NULL || backend->errands != NULL;
+}
+
+void listen_step(struct backend *backend)
+{
+    struct session *session = &backend->listener;
+    for (;;) {
+        enum session_event event = session_step(session, clock_now_ns());
+        if (event == SESSION_RESULT) {
+            answered(backend);
+        }
+        if (event == SESSION_READY) {
+            backend->listening = backend->settings->retrieval == RETRIEVAL_POLL;
+            backend->poll_at_ns = 0;
+        }
+        if (event == SESSION_LOST || (event == SESSION_RESULT && session->state == SESSION_DOWN)) {
+            lost(backend, &session->fault);
+        }
+        if (event == SESSION_NOTHING) {
+            break;
+        }
+    }
+    if (clock_now_ns() >= tell_lost_at_ns(backend)) {
+        tell_lost(backend);
+    }
+    keeper_lock(backend);
+    bool connect = wanted(backend) && !backend->closing;
+    keeper_unlock(backend);
+    if (connect) {
+        session_connect(session, clock_now_ns());
+    }
+    if (session->state == SESSION_IDLE && connect) {
+        send_next(backend);
+    }
+}
+
+int64_t listen_next_ns(const struct backend *backend)
+{
+    bool connect = wanted(backend) && !backend->closing;
+    int64_t next = session_deadline_ns(&backend->listener, connect);
+    int64_t tell = tell_lost_at_ns(backend);
+    if (backend->listener.state == SESSION_IDLE && connect) {
+        bool now = backend->reread || backend->errands != NULL || backend->listener.notified ||
+                   !backend->listening;
+        next = now ? 0 : backend->poll_at_ns;
+    }
+    return next < tell ? next : tell;
+}

@@ -1,0 +1,234 @@
+/* backend/postgres/pool.c - see pool.h. */
+#include "backend/postgres/pool.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/random.h"
+#include "core/thread.h"
+
+#define ORIGIN "work"
+/* A session that nobody has used for so long is closed rather than used: something between may have dropped it. */
+#define IDLE_LIMIT_NS (60 * NS_PER_S)
+
+struct pooled_link {
+    struct pooled_link *next;
+    struct link link;
+    int64_t used_at_ns;
+};
+
+pgk_status pool_init(struct pool *pool, const struct link_request *request, pgk_error *err)
+{
+    pool->request = *request;
+    pgk_status status = mutex_init(&pool->lock, err);
+    if (status == PGK_OK) {
+        status = cond_init(&pool->freed, err);
+        if (status != PGK_OK) {
+            pthread_mutex_destroy(&pool->lock);
+        }
+    }
+    return status;
+}
+
+static void destroy_link(struct pooled_link *pooled)
+{
+    PQfinish(pooled->link.conn);
+    free(pooled);
+}
+
+/* Gives up a place; the connection has been or is being closed. */
+static void forget_place(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->count--;
+    pthread_cond_signal(&pool->freed);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void give_back(struct pool *pool, struct pooled_link *pooled)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool keep = !pool->closed;
+    if (keep) {
+        pooled->used_at_ns = clock_now_ns();
+        pooled->next = pool->idle;
+        pool->idle = pooled;
+        pthread_cond_signal(&pool->freed);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (!keep) {
+        destroy_link(pooled);
+        forget_place(pool);
+    }
+}
+
+/* An idle session, or a place for a new one (*ret_pooled NULL). */
+static pgk_status take_place(struct pool *pool, int64_t deadline_ns,
+                             struct pooled_link **ret_pooled, pgk_error *err)
+{
+    pgk_status status = PGK_OK;
+    int limit = pool->request.settings->max_connections;
+    pthread_mutex_lock(&pool->lock);
+    while (!pool->closed && pool->idle == NULL && pool->count >= limit && status == PGK_OK) {
+        if (!cond_wait_until(&pool->freed, &pool->lock, deadline_ns)) {
+            status = error_set(
+                err, PGK_ERR_TIMEOUT, ORIGIN,
+                "all %d work sessions are in use; see high-availability.postgres.max-connections",
+                limit);
+        }
+    }
+    if (pool->closed) {
+        status = error_set(err, PGK_ERR_ILLEGAL_STATE, ORIGIN, "the handle is closed");
+    } else if (status == PGK_OK) {
+        *ret_pooled = pool->idle;
+        if (pool->idle != NULL) {
+            pool->idle = pool->idle->next;
+        } else {
+            pool->count++;
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return status;
+}
+
+static pgk_status open_link(struct pool *pool, int64_t deadline_ns, struct pooled_link **ret_pooled,
+                            pgk_error *err)
+{
+    struct link_request request = pool->request;
+    struct pooled_link *pooled = calloc(1, sizeof(*pooled));
+    request.deadline_ns = deadline_ns;
+    pgk_status status = pooled == NULL ? error_set(err, PGK_ERR_NO_MEMORY, ORIGIN, "out of memory")
+                                       : link_make(&request, &pooled->link, err);
+    if (status != PGK_OK) {
+        free(pooled);
+        forget_place(pool);
+        return status;
+    }
+    *ret_pooled = pooled;
+    return PGK_OK;
+}
+
+static pgk_status check_out(struct pool *pool, int64_t deadline_ns, struct pooled_link **ret_pooled,
+                            pgk_error *err)
+{
+    for (;;) {
+        struct pooled_link *pooled = NULL;
+        pgk_status status = take_place(pool, deadline_ns, &pooled, err);
+        if (status != PGK_OK) {
+            return status;
+        }
+        if (pooled == NULL) {
+            return open_link(pool, deadline_ns, ret_pooled, err);
+        }
+        if (clock_now_ns() - pooled->used_at_ns < IDLE_LIMIT_NS) {
+            *ret_pooled = pooled;
+            return PGK_OK;
+        }
+        destroy_link(pooled);
+        forget_place(pool);
+    }
+}
+
+/* One try. *ret_sent: the statement may have reached the server. */
+static pgk_status run_once(struct pool *pool, enum statement_id id, const char *const *params,
+                           int64_t deadline_ns, PGresult **ret_result, bool *ret_sent,
+                           pgk_error *err)
+{
+    struct pooled_link *pooled = NULL;
+    pgk_status status = check_out(pool, deadline_ns, &pooled, err);
+    if (status != PGK_OK) {
+        return status;
+    }
+    *ret_sent = true;
+    if (link_send(&pooled->link, id, params, pool->request.settings)) {
+        status =
+            link_wait(&pooled->link, id, pool->request.cancel_fd, deadline_ns, ret_result, err);
+    } else {
+        status = error_set(err, PGK_ERR_CONNECTION, ORIGIN, "%s: %.200s", statements[id].name,
+                           PQerrorMessage(pooled->link.conn));
+    }
+    bool usable = PQstatus(pooled->link.conn) == CONNECTION_OK &&
+                  PQtransactionStatus(pooled->link.conn) == PQTRANS_IDLE;
+    if (usable) {
+        give_back(pool, pooled);
+    } else {
+        destroy_link(pooled);
+        forget_place(pool);
+    }
+    return status;
+}
+
+/* No word from the server; an SQLSTATE would be one. */
+static bool unanswered(pgk_status status, const pgk_error *error)
+{
+    return (status == PGK_ERR_CONNECTION || status == PGK_ERR_TIMEOUT) &&
+           error->sqlstate[0] == '\0';
+}
+
+pgk_status pool_run(struct pool *pool, enum statement_id id, const char *const *params,
+                    int64_t deadline_ns, PGresult **ret_result, pgk_error *err)
+{
+    bool sent = false;
+    for (int64_t wait_ns = pool->request.settings->retry_wait_ms * NS_PER_MS;; wait_ns *= 2) {
+        pgk_error local;
+        pgk_status status = run_once(pool, id, params, deadline_ns, ret_result, &sent, &local);
+        int64_t retry_at = clock_now_ns() + random_jitter_ns(wait_ns);
+        bool retry =
+            status != PGK_OK && (local.flags & PGK_ERROR_RETRYABLE) != 0 && retry_at < deadline_ns;
+        if (retry) {
+            /* Waits on the condition only for its deadline: a close wakes it early. */
+            pthread_mutex_lock(&pool->lock);
+            while (!pool->closed && cond_wait_until(&pool->freed, &pool->lock, retry_at)) {
+            }
+            pthread_mutex_unlock(&pool->lock);
+            continue;
+        }
+        if (status != PGK_OK && err != NULL) {
+            *err = local;
+        }
+        if (sent && status != PGK_OK && unanswered(status, &local)) {
+            status = error_set(err, PGK_ERR_OUTCOME_UNKNOWN, ORIGIN,
+                               "%s was sent and no answer came (%.250s); calling again is safe",
+                               statements[id].name, local.message);
+            if (err != NULL) {
+                err->flags |= PGK_ERROR_OUTCOME_UNKNOWN | PGK_ERROR_RETRYABLE;
+            }
+        }
+        return status;
+    }
+}
+
+static void close_idle(struct pool *pool)
+{
+    while (pool->idle != NULL) {
+        struct pooled_link *pooled = pool->idle;
+        pool->idle = pooled->next;
+        pool->count--;
+        destroy_link(pooled);
+    }
+}
+
+void pool_close(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->closed = true;
+    close_idle(pool);
+    pthread_cond_broadcast(&pool->freed);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_forget(struct pool *pool)
+{
+    for (struct pooled_link *pooled = pool->idle; pooled != NULL; pooled = pooled->next) {
+        close(PQsocket(pooled->link.conn));
+    }
+}
+
+void pool_destroy(struct pool *pool)
+{
+    pool_close(pool);
+    pthread_cond_destroy(&pool->freed);
+    pthread_mutex_destroy(&pool->lock);
+}

@@ -1,0 +1,36 @@
+/*
+ * backend/postgres/pool.h - work sessions: opened on demand, used by one caller's thread at a time, kept for the next.
+ * Any thread; blocks, with a deadline.
+ */
+#ifndef PGK_POSTGRES_POOL_H
+#define PGK_POSTGRES_POOL_H
+
+#include "backend/postgres/link.h"
+
+struct pooled_link;
+
+struct pool {
+    pthread_mutex_t lock;
+    pthread_cond_t freed;
+    struct link_request request; /* role, settings, memory, id */
+    struct pooled_link *idle;    /* last used first */
+    int count;                   /* idle and in use */
+    bool closed;
+};
+
+pgk_status pool_init(struct pool *pool, const struct link_request *request, pgk_error *err);
+
+/*
+ * Runs a statement that may be repeated, until deadline_ns: a session that breaks is replaced and the statement sent
+ * again. *ret_result (PQclear it) with PGK_OK. OUTCOME_UNKNOWN: it was sent, and no answer came.
+ */
+pgk_status pool_run(struct pool *pool, enum statement_id id, const char *const *params,
+                    int64_t deadline_ns, PGresult **ret_result, pgk_error *err);
+
+/* Closes what is idle; what is in use is closed when it comes back. New calls fail. */
+void pool_close(struct pool *pool);
+/* In a forked child: closes the child's copies of the descriptors. */
+void pool_forget(struct pool *pool);
+void pool_destroy(struct pool *pool);
+
+#endif
