@@ -1,0 +1,85 @@
+/*
+ * services/notifier.c - whose turn it is to run callbacks, and running them.
+ *
+ * At most one thread has the turn: the notifier thread, or with `dispatch: manual` a caller of
+ * pgk_ha_dispatch or of a close. A callback runs with the lock dropped; a callback that closes something
+ * runs the revoke that is due nested on its own thread. Never two at the same time on two threads.
+ */
+#include "services/handle.h"
+
+bool notifier_inside_callback(const pgk_ha *ha)
+{
+    return ha->dispatching && ha->callbacks > 0 && pthread_equal(ha->dispatcher, pthread_self());
+}
+
+void notifier_take_turn(pgk_ha *ha)
+{
+    while (ha->dispatching)
+        pthread_cond_wait(&ha->changed, &ha->lock);
+    ha->dispatching = true;
+    ha->dispatcher = pthread_self();
+}
+
+void notifier_give_turn(pgk_ha *ha)
+{
+    ha->dispatching = false;
+    pthread_cond_broadcast(&ha->changed);
+}
+
+void notifier_enter(struct subject *subject)
+{
+    subject->running++;
+    subject->ha->callbacks++;
+    pthread_mutex_unlock(&subject->ha->lock);
+}
+
+void notifier_leave(struct subject *subject)
+{
+    pthread_mutex_lock(&subject->ha->lock);
+    subject->ha->callbacks--;
+    subject->running--;
+    pthread_cond_broadcast(&subject->ha->changed);
+}
+
+bool notifier_deliver(struct subject *subject)
+{
+    if (subject->kind == SUBJECT_ELECTION)
+        return election_deliver((pgk_election *)subject);
+    return retriever_deliver((pgk_retriever *)subject);
+}
+
+bool notifier_run_one(pgk_ha *ha)
+{
+    struct subject *subject = TAILQ_FIRST(&ha->dirty);
+
+    if (subject == NULL)
+        return false;
+    TAILQ_REMOVE(&ha->dirty, subject, dirty_link);
+    subject->dirty = false;
+    subject->refs++;
+    /* One callback each, then to the end of the line: revokes of all go before grants of any. */
+    if (notifier_deliver(subject))
+        subject_mark_dirty(subject);
+    ha->refs++;
+    subject_unref_unlock(subject);
+    pthread_mutex_lock(&ha->lock);
+    ha->refs--; /* never the last: whoever dispatches has one */
+    return true;
+}
+
+void notifier_run(void *arg)
+{
+    pgk_ha *ha = arg;
+
+    pthread_mutex_lock(&ha->lock);
+    while (!ha->stop) {
+        if (TAILQ_EMPTY(&ha->dirty)) {
+            pthread_cond_wait(&ha->work, &ha->lock);
+            continue;
+        }
+        notifier_take_turn(ha);
+        notifier_run_one(ha);
+        notifier_give_turn(ha);
+    }
+    ha_unref_unlock(ha);
+}

@@ -1,0 +1,94 @@
+/*
+ * services/subject.c - what elections and retrievers have in common: names, references, the dirty list,
+ * waiting for the end.
+ *
+ * Any thread, under the handle's lock. It decides nothing about what is delivered.
+ */
+#include <stdlib.h>
+
+#include "core/text.h"
+#include "services/handle.h"
+
+pgk_status subject_check_component(const char *component, const char *origin, pgk_error *err)
+{
+    if (component == NULL)
+        return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin, "component is NULL");
+    if (!text_is_valid(component, 1, PGK_COMPONENT_MAX_BYTES))
+        return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin,
+                         "component must be 1 to %d bytes of UTF-8", PGK_COMPONENT_MAX_BYTES);
+    return PGK_OK;
+}
+
+void subject_init(struct subject *subject, enum subject_kind kind, pgk_ha *ha)
+{
+    subject->kind = kind;
+    subject->state = SUBJECT_NEW;
+    subject->refs = 1;
+    subject->ha = ha;
+    ha->refs++;
+}
+
+void subject_mark_dirty(struct subject *subject)
+{
+    pgk_ha *ha = subject->ha;
+
+    if (subject->dirty || (subject->state != SUBJECT_STARTED && subject->state != SUBJECT_CLOSING))
+        return;
+    subject->dirty = true;
+    TAILQ_INSERT_TAIL(&ha->dirty, subject, dirty_link);
+    if (ha_is_manual(ha))
+        wake_set(&ha->wake);
+    else
+        pthread_cond_signal(&ha->work);
+}
+
+void subject_retire(struct subject *subject)
+{
+    pgk_ha *ha = subject->ha;
+
+    if (subject->dirty) {
+        subject->dirty = false;
+        TAILQ_REMOVE(&ha->dirty, subject, dirty_link);
+    }
+    if (subject->state == SUBJECT_STARTED || subject->state == SUBJECT_CLOSING)
+        TAILQ_REMOVE(&ha->subjects, subject, link);
+    subject->state = SUBJECT_CLOSED;
+    pthread_cond_broadcast(&ha->changed);
+}
+
+void subject_settle(struct subject *subject)
+{
+    pgk_ha *ha = subject->ha;
+
+    subject->refs++;
+    if (notifier_inside_callback(ha)) {
+        while (subject->state == SUBJECT_CLOSING && notifier_deliver(subject))
+            ;
+    } else {
+        while (subject->state != SUBJECT_CLOSED || subject->running > 0) {
+            if (ha_is_manual(ha) && !ha->dispatching) {
+                notifier_take_turn(ha);
+                notifier_deliver(subject);
+                notifier_give_turn(ha);
+            } else {
+                pthread_cond_wait(&ha->changed, &ha->lock);
+            }
+        }
+    }
+    subject->refs--; /* never the last: the caller has one */
+}
+
+void subject_unref_unlock(struct subject *subject)
+{
+    pgk_ha *ha = subject->ha;
+
+    if (--subject->refs > 0) {
+        pthread_mutex_unlock(&ha->lock);
+        return;
+    }
+    if (subject->kind == SUBJECT_ELECTION)
+        election_free((pgk_election *)subject);
+    else
+        retriever_free((pgk_retriever *)subject);
+    ha_unref_unlock(ha);
+}
