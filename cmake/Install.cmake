@@ -1,0 +1,45 @@
+# What `cmake --install` puts where: library, headers, pkg-config file, CMake package, command, SQL, man pages.
+include(CMakePackageConfigHelpers)
+
+set(PGK_SHARE_DIR ${CMAKE_INSTALL_DATADIR}/pgkeeper)
+set(PGK_MIGRATIONS_DIR ${PGK_SHARE_DIR}/migrations)
+set(PGK_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/pgkeeper)
+
+install(TARGETS pgkeeper EXPORT pgkeeper-targets)
+install(EXPORT pgkeeper-targets NAMESPACE pgkeeper:: DESTINATION ${PGK_PACKAGE_DIR})
+install(DIRECTORY include/pgkeeper DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+if(TARGET pgkeeper_cli)
+    # Runs from any prefix; where the system's own directories are used, no path is needed.
+    if(NOT CMAKE_INSTALL_PREFIX STREQUAL "/usr")
+        file(RELATIVE_PATH pgk_rpath "/prefix/${CMAKE_INSTALL_BINDIR}" "/prefix/${CMAKE_INSTALL_LIBDIR}")
+        set_target_properties(pgkeeper_cli PROPERTIES INSTALL_RPATH "$ORIGIN/${pgk_rpath}")
+    endif()
+    install(TARGETS pgkeeper_cli)
+endif()
+install(DIRECTORY migrations/ DESTINATION ${PGK_MIGRATIONS_DIR} FILES_MATCHING PATTERN "*.sql")
+if(EXISTS ${PROJECT_SOURCE_DIR}/sql/roles.sql)
+    install(FILES sql/roles.sql DESTINATION ${PGK_SHARE_DIR})
+endif()
+install(FILES LICENSE CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+foreach(section IN ITEMS 1 3)
+    file(GLOB pages CONFIGURE_DEPENDS man/*.${section})
+    if(pages)
+        install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+    endif()
+endforeach()
+
+# The pkg-config file finds its neighbours from where it lies, so that any --prefix is right.
+cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_LIBDIR BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" OUTPUT_VARIABLE pgk_libdir)
+foreach(dir IN ITEMS LIBDIR INCLUDEDIR DATADIR)
+    cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_${dir} BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" OUTPUT_VARIABLE path)
+    file(RELATIVE_PATH PGK_PC_${dir} "${pgk_libdir}/pkgconfig" "${path}")
+    set(PGK_PC_${dir} "\${pcfiledir}/${PGK_PC_${dir}}")
+endforeach()
+configure_file(cmake/pgkeeper.pc.in pgkeeper.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/pgkeeper.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+configure_package_config_file(cmake/pgkeeper-config.cmake.in pgkeeper-config.cmake
+    INSTALL_DESTINATION ${PGK_PACKAGE_DIR} PATH_VARS PGK_MIGRATIONS_DIR)
+write_basic_package_version_file(pgkeeper-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/pgkeeper-config.cmake ${PROJECT_BINARY_DIR}/pgkeeper-config-version.cmake
+    DESTINATION ${PGK_PACKAGE_DIR})

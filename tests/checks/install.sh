@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Installs into a scratch prefix, then builds and runs consumers out of tree: pkg-config, CMake package, C++.
+. "$(dirname "$0")/lib.sh"
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+prefix=$scratch/prefix
+flags=()
+[ -z "$PGK_SANITIZE" ] || flags=(-fsanitize="$PGK_SANITIZE")
+consumer=$PGK_SOURCE_DIR/tests/consumer
+
+cmake --install "$PGK_BUILD_DIR" --prefix "$prefix" >"$scratch/log" || { cat "$scratch/log"; exit 1; }
+pkgconfig=$(dirname "$(find "$prefix" -name pgkeeper.pc)")
+export PKG_CONFIG_PATH=$pkgconfig
+version=$(pkg-config --modversion pgkeeper)
+migrations=$(pkg-config --variable=migrations pgkeeper)
+[ -s "$migrations/0001_leadership.up.sql" ] || complain "migrations were not installed" "$migrations"
+
+# expect WHAT PROGRAM: it runs and says the version of the package.
+expect() {
+    local said
+    said=$("$2" 2>&1) || said="failed: $said"
+    [ "$said" = "pgkeeper $version: ok" ] || complain "consumer by $1" "$said"
+}
+
+# The pkg-config words are many on purpose.
+# shellcheck disable=SC2046
+$CC -std=c11 -Wall -Werror "${flags[@]}" "$consumer/consumer.c" -o "$scratch/by_pkg_config" \
+    $(pkg-config --cflags --libs pgkeeper) -Wl,-rpath,"$(pkg-config --variable=libdir pgkeeper)"
+expect pkg-config "$scratch/by_pkg_config"
+
+if ! { cmake -S "$consumer" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$CC" \
+    -DCMAKE_C_FLAGS="${flags[*]}" -DCMAKE_CXX_FLAGS="${flags[*]}" >"$scratch/log" 2>&1 &&
+    cmake --build "$scratch/build" >>"$scratch/log" 2>&1; }; then
+    cat "$scratch/log"
+    exit 1
+fi
+expect "find_package in C" "$scratch/build/consumer"
+expect "find_package in C++" "$scratch/build/consumer_cpp"
+complain "migrations directory of the CMake package" \
+    "$(grep -q "^PGK_FOUND_MIGRATIONS.*=$prefix/" "$scratch/build/CMakeCache.txt" || echo "not below $prefix")"
+
+if [ -x "$PGK_BUILD_DIR/src/cli/pgkeeper" ]; then
+    said=$("$prefix/bin/pgkeeper" version 2>&1) || said="failed: $said"
+    case $said in
+        *"$version"*) ;;
+        *) complain "the installed command" "$said" ;;
+    esac
+fi
+finish
