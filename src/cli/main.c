@@ -16,6 +16,15 @@ static int cmd_help(struct cli *cli, int argc, char **argv);
 
 static const struct cli_verb verbs[] = {
     {"migrate", "make, change and check the database schema", cmd_migrate, help_migrate},
+    {"leader", "print the address of a component's leader", cmd_leader, help_leader},
+    {"leaders", "list who leads what", cmd_leaders, help_leaders},
+    {"contenders", "list who contends for what", cmd_contenders, help_contenders},
+    {"history", "list past and present tenures", cmd_history, help_history},
+    {"resign", "ask a leader to resign", cmd_resign, help_resign},
+    {"switchover", "hand leadership over to another member", cmd_switchover, help_switchover},
+    {"kick", "end the session of a leader", cmd_kick, help_kick},
+    {"server", "start a private PostgreSQL for trying out", cmd_server, help_server},
+    {"version", "print versions", cmd_version, help_version},
     {"help", "this text, or that of a verb", cmd_help, "usage: pgkeeper help [VERB]\n"},
 };
 

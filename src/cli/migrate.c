@@ -139,7 +139,7 @@ static int migrate_status(struct cli *cli)
         code = query_status(&db, &result);
     }
     if (code == CLI_OK) {
-        output_rows(stdout, cli->format, result);
+        output_rows(stdout, cli->format, result, 5);
         code = judge_status(&db, result);
     }
     db_close(&db);

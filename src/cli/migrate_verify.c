@@ -21,28 +21,17 @@ struct differences {
 
 static bool differences_open(struct differences *d)
 {
-    static char names[5][12] = {"kind", "name", "difference", "expected", "found"};
-    PGresAttDesc columns[5];
-    memset(columns, 0, sizeof columns);
-    for (int i = 0; i < 5; i++) {
-        columns[i].name = names[i];
-        columns[i].typid = 25; /* text */
-        columns[i].typlen = -1;
-        columns[i].atttypmod = -1;
-    }
+    static const char *const names[] = {"kind", "name", "difference", "expected", "found"};
     d->count = 0;
-    d->rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-    return d->rows != NULL && PQsetResultAttrs(d->rows, 5, columns) != 0;
+    d->rows = output_new_rows(5, names, NULL);
+    return d->rows != NULL;
 }
 
 static void differences_add(struct differences *d, const char *kind, const char *name,
                             const char *difference, const char *expected, const char *found)
 {
-    const char *values[5] = {kind, name, difference, expected, found};
-    for (int i = 0; i < 5; i++) {
-        int length = values[i] != NULL ? (int)strlen(values[i]) : -1;
-        PQsetvalue(d->rows, d->count, i, (char *)values[i], length);
-    }
+    const char *values[] = {kind, name, difference, expected, found};
+    output_add_row(d->rows, values);
     d->count++;
 }
 
@@ -161,7 +150,7 @@ static int compare_with_scratch(struct db *db, struct differences *d, int versio
 static void print_differences(const struct cli *cli, const struct differences *d)
 {
     if (cli->format != FORMAT_TABLE) {
-        output_rows(stdout, cli->format, d->rows);
+        output_rows(stdout, cli->format, d->rows, 0);
         return;
     }
     for (int row = 0; row < d->count; row++) {

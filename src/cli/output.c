@@ -234,9 +234,8 @@ static void table_cell(FILE *out, const char *text, int width, bool right, int *
     *gap = 2 + (right ? 0 : room);
 }
 
-static void print_table(FILE *out, const PGresult *result)
+static void print_table(FILE *out, const PGresult *result, int columns)
 {
-    int columns = PQnfields(result);
     int *widths = calloc((size_t)columns + 1, sizeof *widths);
     if (widths == NULL) {
         return;
@@ -261,11 +260,11 @@ static void print_table(FILE *out, const PGresult *result)
     free(widths);
 }
 
-void output_rows(FILE *out, enum cli_format format, const PGresult *result)
+void output_rows(FILE *out, enum cli_format format, const PGresult *result, int table_columns)
 {
     switch (format) {
     case FORMAT_TABLE:
-        print_table(out, result);
+        print_table(out, result, table_columns > 0 ? table_columns : PQnfields(result));
         break;
     case FORMAT_JSON:
         print_json(out, result);
@@ -279,5 +278,36 @@ void output_rows(FILE *out, enum cli_format format, const PGresult *result)
     case FORMAT_CSV:
         print_csv(out, result);
         break;
+    }
+}
+
+PGresult *output_new_rows(int columns, const char *const *names, const Oid *types)
+{
+    PGresult *rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    PGresAttDesc *attributes = calloc((size_t)columns, sizeof *attributes);
+    bool made = rows != NULL && attributes != NULL;
+    if (made) {
+        for (int i = 0; i < columns; i++) {
+            attributes[i].name = (char *)names[i]; /* copied, not changed */
+            attributes[i].typid = types != NULL ? types[i] : OUTPUT_TEXT;
+            attributes[i].typlen = -1;
+            attributes[i].atttypmod = -1;
+        }
+        made = PQsetResultAttrs(rows, columns, attributes) != 0;
+    }
+    free(attributes);
+    if (!made) {
+        PQclear(rows);
+        return NULL;
+    }
+    return rows;
+}
+
+void output_add_row(PGresult *rows, const char *const *values)
+{
+    int row = PQntuples(rows);
+    for (int i = 0; i < PQnfields(rows); i++) {
+        int length = values[i] != NULL ? (int)strlen(values[i]) : -1;
+        PQsetvalue(rows, row, i, (char *)values[i], length);
     }
 }

@@ -10,12 +10,20 @@
 
 #include "cli.h"
 
-/* Prints all rows; JSON keys are the column names, numbers and booleans are bare, json is passed through. */
-void output_rows(FILE *out, enum cli_format format, const PGresult *result);
+/* Prints all rows; JSON keys are the column names, numbers and booleans are bare, json is passed through.
+ * A table shows only the first table_columns columns (0: all), so that it fits a terminal. */
+void output_rows(FILE *out, enum cli_format format, const PGresult *result, int table_columns);
 /* Prints one row as one line of JSON. */
 void output_json_row(FILE *out, const PGresult *result, int row);
 /* Prints text as a JSON string, quotes included. */
 void output_json_string(FILE *out, const char *text);
+/* Rows made by hand: columns of text (types 0 or NULL) or of the given type OIDs; NULL: out of memory. */
+PGresult *output_new_rows(int columns, const char *const *names, const Oid *types);
+void output_add_row(PGresult *rows, const char *const *values);
+
+#define OUTPUT_TEXT 25
+#define OUTPUT_INT8 20
+
 bool output_parse_format(const char *text, enum cli_format *ret_format);
 
 #endif
