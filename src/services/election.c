@@ -32,6 +32,7 @@ static void deliver_grant(pgk_election *election)
 
     election->granted = grant;
     election->group->granted++;
+    election->told_fault = (pgk_error){.status = PGK_OK}; /* whatever it was, it is over */
     notifier_enter(&election->subject);
     election->contender.grant(election->contender.user, &grant.session_id, grant.epoch);
     notifier_leave(&election->subject);
@@ -324,6 +325,9 @@ static pgk_status write_confirm(pgk_election *election, const pgk_token *token, 
                                 pgk_error *err)
 {
     pgk_ha *ha = election->subject.ha;
+    /* An earlier attempt of this tenure, whose outcome is unknown, may have been written. */
+    bool claimed_before = election->claimed[0] != '\0' &&
+                          pgk_uuid_compare(&election->claimed_by, &token->session_id) == 0;
 
     election->confirming = true;
     election->confirmed = false;
@@ -337,13 +341,11 @@ static pgk_status write_confirm(pgk_election *election, const pgk_token *token, 
     ha->calls--;
     election->confirming = false;
     election->confirmed = status == PGK_OK;
-    if (status == PGK_OK || status == PGK_ERR_OUTCOME_UNKNOWN) {
-        /* It left meanwhile, and its record was emptied before this may have filled it again. */
-        if (!election->attached)
-            group_withdraw(ha, election);
-    } else {
+    if (status != PGK_OK && status != PGK_ERR_OUTCOME_UNKNOWN && !claimed_before)
         election->claimed[0] = '\0';
-    }
+    /* It left meanwhile, and its record was emptied before this may have filled it again. */
+    if (!election->attached)
+        group_withdraw(ha, election);
     pthread_cond_broadcast(&ha->changed);
     return status;
 }

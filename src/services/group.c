@@ -176,6 +176,12 @@ static void on_group_fault(void *ctx, void *group_ctx, const pgk_error *error)
 
         if (election == NULL || subject->state != SUBJECT_STARTED)
             continue;
+        if (error == NULL || error->status == PGK_OK) {
+            /* It has passed: the same one again would be news. */
+            election->fault_pending = false;
+            election->told_fault = (pgk_error){.status = PGK_OK};
+            continue;
+        }
         election->fault = *error;
         election->fault_pending = true;
         subject_mark_dirty(subject);

@@ -181,19 +181,24 @@ static struct subject *first_unrevoked(const pgk_ha *ha)
     return NULL;
 }
 
+/* Closing, with the turn. The caller has a reference to the handle. */
+static void deliver_revoke_of(pgk_ha *ha, struct subject *subject)
+{
+    subject->refs++;
+    ha->refs++;
+    notifier_deliver(subject);
+    subject_unref_unlock(subject);
+    pthread_mutex_lock(&ha->lock);
+    ha->refs--;
+}
+
 /* Closing. Delivers the outstanding revokes on this thread, which runs a callback. */
 static void settle_all_inside(pgk_ha *ha)
 {
     struct subject *subject;
 
-    while ((subject = first_unrevoked(ha)) != NULL) {
-        subject->refs++;
-        ha->refs++;
-        notifier_deliver(subject);
-        subject_unref_unlock(subject);
-        pthread_mutex_lock(&ha->lock);
-        ha->refs--; /* never the last: the dispatcher has one */
-    }
+    while ((subject = first_unrevoked(ha)) != NULL)
+        deliver_revoke_of(ha, subject);
     /* What is left waits for its revoke to return, further down this very stack. */
     while ((subject = TAILQ_FIRST(&ha->subjects)) != NULL)
         election_finish_close((pgk_election *)subject, true);
@@ -211,7 +216,7 @@ static void settle_all(pgk_ha *ha)
             return;
         } else if (ha_is_manual(ha)) {
             notifier_take_turn(ha);
-            notifier_run_one(ha);
+            deliver_revoke_of(ha, subject);
             notifier_give_turn(ha);
         } else {
             pthread_cond_wait(&ha->changed, &ha->lock);
