@@ -189,6 +189,12 @@ static int check_schema_name(const struct cli *cli)
     return CLI_OK;
 }
 
+int db_enter(struct db *db)
+{
+    const char *values[] = {db_schema(db), "false"};
+    return db_execute(db, sql_session_enter, 2, values);
+}
+
 int db_connect(struct db *db, const struct cli *cli)
 {
     *db = (struct db){.cli = cli};
@@ -208,8 +214,7 @@ int db_connect(struct db *db, const struct cli *cli)
         return CLI_FAILED;
     }
     PQsetNoticeReceiver(db->conn, on_notice, (void *)cli);
-    const char *values[] = {db_schema(db), "false"};
-    return db_execute(db, sql_session_enter, 2, values);
+    return db_enter(db);
 }
 
 static int check_schema_version(struct db *db)

@@ -21,6 +21,8 @@ struct db {
 int db_connect(struct db *db, const struct cli *cli);
 /* As db_connect; and the schema is there, neither too old nor too new for this command. */
 int db_open(struct db *db, const struct cli *cli);
+/* Sets search_path again, after PQreset. */
+int db_enter(struct db *db);
 void db_close(struct db *db);
 
 /* Runs one statement. CLI_OK and the result, or the exit code of the failure, said. */

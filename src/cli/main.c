@@ -16,6 +16,8 @@ static int cmd_help(struct cli *cli, int argc, char **argv);
 
 static const struct cli_verb verbs[] = {
     {"migrate", "make, change and check the database schema", cmd_migrate, help_migrate},
+    {"elect", "contend for leadership and print the transitions", cmd_elect, help_elect},
+    {"watch", "print changes of leadership as they happen", cmd_watch, help_watch},
     {"leader", "print the address of a component's leader", cmd_leader, help_leader},
     {"leaders", "list who leads what", cmd_leaders, help_leaders},
     {"contenders", "list who contends for what", cmd_contenders, help_contenders},

@@ -4,6 +4,8 @@
 
 #include "cli.h"
 
+int cmd_elect(struct cli *cli, int argc, char **argv);
+int cmd_watch(struct cli *cli, int argc, char **argv);
 int cmd_leader(struct cli *cli, int argc, char **argv);
 int cmd_leaders(struct cli *cli, int argc, char **argv);
 int cmd_contenders(struct cli *cli, int argc, char **argv);
@@ -14,7 +16,7 @@ int cmd_kick(struct cli *cli, int argc, char **argv);
 int cmd_server(struct cli *cli, int argc, char **argv);
 int cmd_version(struct cli *cli, int argc, char **argv);
 
-extern const char help_leader[], help_leaders[], help_contenders[], help_history[], help_resign[],
-    help_switchover[], help_kick[], help_server[], help_version[];
+extern const char help_elect[], help_watch[], help_leader[], help_leaders[], help_contenders[],
+    help_history[], help_resign[], help_switchover[], help_kick[], help_server[], help_version[];
 
 #endif
