@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Every verb of the command, and every option that its help names, is in pgkeeper(1); those of run, in
+# pgkeeper-run(1).
+set -u
+cd "$PGK_SOURCE_DIR/man" || exit 1
+status=0
+verbs=$("$PGK_TEST_COMMAND" --help | sed -n '/^verbs/,/^$/s/^  \([a-z]*\) .*/\1/p')
+[ -n "$verbs" ] || { echo "no verbs in pgkeeper --help"; exit 1; }
+options=0
+for verb in $verbs; do
+    page=pgkeeper.1
+    grep -qE "(Cm|Nm) (.* )?$verb( |$)" $page || { echo "$page: no verb $verb"; status=1; }
+    [ "$verb" = run ] && page=pgkeeper-run.1
+    for option in $("$PGK_TEST_COMMAND" help "$verb" | grep -oE '(^|[^-a-z])--[a-z][a-z-]*' | grep -oE -- '--[a-z-]+' | sort -u); do
+        options=$((options + 1))
+        grep -qE -- "Fl -${option#--}( |$)" "$page" || { echo "$page: no option $option ($verb)"; status=1; }
+    done
+done
+[ $options -gt 0 ] || status=1
+echo "$(echo "$verbs" | wc -l) verbs, $options options"
+exit $status
