@@ -64,10 +64,16 @@ static void wake_contenders(pgk_ha *ha, const struct ha_group *group)
 
 static void answer_backend(pgk_ha *ha, struct ha_group *group)
 {
-    if (!group->revoke_pending || group->granted > 0 || group->backend_group == NULL)
+    if (!group->revoke_pending || group->backend_group == NULL)
         return;
     group->revoke_pending = false;
     ha->ops->revoked(ha->backend, group->backend_group);
+}
+
+static void answer_if_all_revoked(pgk_ha *ha, struct ha_group *group)
+{
+    if (group->granted == 0)
+        answer_backend(ha, group);
 }
 
 pgk_status group_attach(pgk_ha *ha, pgk_election *election, pgk_error *err)
@@ -126,9 +132,9 @@ void group_detach(pgk_ha *ha, pgk_election *election)
     }
     struct backend_group *left = group->backend_group;
 
+    /* Nobody is left to be told, but a revoke whose callback closes the handle: it has begun at least. */
     answer_backend(ha, group);
     group->backend_group = NULL;
-    group->revoke_pending = false;
     ha->ops->leave(ha->backend, left);
     group->current.live = false;
 }
@@ -136,7 +142,7 @@ void group_detach(pgk_ha *ha, pgk_election *election)
 void group_revoked(pgk_ha *ha, struct ha_group *group)
 {
     group->granted--;
-    answer_backend(ha, group);
+    answer_if_all_revoked(ha, group);
 }
 
 static void on_tenure_began(void *ctx, void *group_ctx)
@@ -162,7 +168,7 @@ static void on_tenure_ended(void *ctx, void *group_ctx, bool orderly)
     group->current.live = false;
     group->revoke_pending = orderly;
     wake_contenders(ha, group);
-    answer_backend(ha, group);
+    answer_if_all_revoked(ha, group);
 }
 
 static void on_group_fault(void *ctx, void *group_ctx, const pgk_error *error)

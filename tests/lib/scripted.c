@@ -269,6 +269,11 @@ struct script_counts script_counts(struct backend *backend)
     return counts;
 }
 
+struct script_counts script_counts_unlocked(const struct backend *backend)
+{
+    return backend->counts;
+}
+
 struct script_counts script_last_counts(void)
 {
     pthread_mutex_lock(&last_lock);

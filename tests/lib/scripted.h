@@ -34,6 +34,8 @@ extern const struct backend_ops scripted_backend;
 pgk_ha *script_open(const char *const *pairs, bool client_only);
 struct backend *script_of(pgk_ha *ha);
 struct script_counts script_counts(struct backend *backend);
+/* For a forked child, which must not touch the lock. */
+struct script_counts script_counts_unlocked(const struct backend *backend);
 /* Outlives the handle: the counts of the backend that was freed last. */
 struct script_counts script_last_counts(void);
 

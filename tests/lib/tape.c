@@ -67,6 +67,7 @@ static void record(struct actor *actor, struct tape_event *event)
     enter(actor, event);
     if (actor->hook != NULL && actor->hook_kind == event->kind) {
         actor->hook(actor);
+        atomic_fetch_add(&actor->hooks_done, 1);
     }
     pthread_mutex_lock(&tape->lock);
     tape->depth--;

@@ -42,6 +42,7 @@ struct actor {
     /* Runs inside the callbacks of hook_kind, after they were written down; or NULL. */
     void (*hook)(struct actor *actor);
     enum tape_kind hook_kind;
+    atomic_int hooks_done;
     pgk_ha *ha;
     pgk_election *election;
     pgk_retriever *retriever;
