@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -213,6 +214,68 @@ static void test_pgserver__owner_killed__process_and_directory_go(void **state)
     close(fds[0]);
 }
 
+static void *start_in_thread(void *result)
+{
+    *(struct pgserver **)result = started(NULL);
+    return NULL;
+}
+
+static void test_pgserver__starting_thread_ended__server_stays(void **state)
+{
+    struct pgserver *server = NULL;
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, start_in_thread, &server), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_not_equal(pgserver_pid(server), 0);
+    assert_string_equal(ask_server(server, "SELECT 1"), "1");
+    pgserver_free(server);
+}
+
+static pid_t parent_of(pid_t pid)
+{
+    char path[64];
+    char line[256];
+    long parent = 0;
+
+    snprintf(path, sizeof(path), "/proc/%ld/status", (long)pid);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, "PPid:", 5) == 0)
+            parent = strtol(line + 5, NULL, 10);
+    }
+    fclose(file);
+    return (pid_t)parent;
+}
+
+static bool process_is_gone(const void *argument)
+{
+    return is_gone(*(const pid_t *)argument);
+}
+
+static void test_pgserver__guard_killed__server_ends_and_is_removed(void **state)
+{
+    struct pgserver *server = started(NULL);
+    char *dir = strdup(pgserver_socket_dir(server));
+    pid_t postmaster = pgserver_pid(server);
+    pid_t guard = parent_of(postmaster);
+    pgk_error err;
+
+    (void)state;
+    assert_int_not_equal(guard, getpid());
+    assert_int_equal(kill(guard, SIGINT), 0); /* as ^C in a terminal: not its business */
+    assert_string_equal(ask_server(server, "SELECT 1"), "1");
+    assert_int_equal(kill(guard, SIGKILL), 0);
+    assert_true(comes_true(process_is_gone, &postmaster));
+    assert_int_equal(pgserver_pid(server), 0);
+    assert_int_equal(pgserver_start_again(server, &err), PGK_ERR_IO);
+    pgserver_free(server);
+    assert_false(exists(dir));
+    free(dir);
+}
+
 static void test_pgserver__killed__starts_again_with_its_data(void **state)
 {
     const struct pgserver_options tcp = {.tcp = true};
@@ -387,6 +450,8 @@ int main(void)
         cmocka_unit_test(test_pgserver__freed__is_removed),
         cmocka_unit_test(test_pgserver__four_side_by_side__do_not_disturb),
         cmocka_unit_test(test_pgserver__owner_killed__process_and_directory_go),
+        cmocka_unit_test(test_pgserver__starting_thread_ended__server_stays),
+        cmocka_unit_test(test_pgserver__guard_killed__server_ends_and_is_removed),
         cmocka_unit_test(test_pgserver__killed__starts_again_with_its_data),
         cmocka_unit_test(test_pgserver__each_stop_mode__ends_and_restarts),
         cmocka_unit_test(test_pgserver__standby_promoted__takes_writes),
