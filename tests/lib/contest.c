@@ -110,6 +110,20 @@ int64_t contest_revoked(struct process *contender)
     return line_epoch(line);
 }
 
+void contest_ready(struct fixture *fixture, const char *name)
+{
+    db_lock_pid(fixture, name);
+}
+
+void contest_resume(struct process *contender)
+{
+    process_count(contender, "");
+    contender->next_line = contender->line_count;
+    process_continue(contender);
+    const char *line = process_expect(contender, "resumed ", WAIT_LONG_MS);
+    assert_int_equal(line_number(line, "believes="), 0);
+}
+
 const char *contest_ask(struct process *contender, const char *command, const char *prefix)
 {
     process_send(contender, command);

@@ -25,6 +25,10 @@ struct process *contest_follow(struct fixture *fixture, const char *name, ...)
 int64_t contest_granted(struct process *contender);
 /* Waits for the next revoke; checks that has_leadership was false in it; returns the epoch. */
 int64_t contest_revoked(struct process *contender);
+/* Waits until a member contends (has its lock session), so that it is there to take over. */
+void contest_ready(struct fixture *fixture, const char *name);
+/* SIGCONT; checks that its first look at has_leadership after that says no. */
+void contest_resume(struct process *contender);
 /* Sends a command and returns its answer: the next line that begins with `prefix`. */
 const char *contest_ask(struct process *contender, const char *command, const char *prefix);
 /* Checks that an answer of a write begins with that status name. */

@@ -42,6 +42,9 @@ int fixture_group_teardown(void **state);
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 
+/* An entry of cmocka's table: a test with a database of its own. */
+#define DB_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
+
 /* Makes an empty database and runs `pgkeeper migrate up` in it. */
 void fixture_migrate(struct pgserver *server, const char *database);
 
