@@ -30,7 +30,7 @@ struct backend_sink {
     /* It no longer does: its struct tenure has been ended. When `orderly`, the backend keeps the lock until
      * the services call revoked(); otherwise it goes on contending at once. */
     void (*tenure_ended)(void *ctx, void *group_ctx, bool orderly);
-    /* A fault of the backend that concerns a group. Once per change. */
+    /* A fault of the backend that concerns a group; NULL: it is over. Once per change. */
     void (*group_fault)(void *ctx, void *group_ctx, const pgk_error *error);
     /* What the backend now knows of a component; leader NULL: none. Called when read, also if it is the same. */
     void (*leader_seen)(void *ctx, void *watch_ctx, const pgk_leader *leader);

@@ -176,6 +176,8 @@ static void on_group_fault(void *ctx, void *group_ctx, const pgk_error *error)
     pgk_ha *ha = ctx;
     struct subject *subject;
 
+    if (error == NULL)
+        return; /* it is over; one that is still to be told is told all the same */
     TAILQ_FOREACH(subject, &ha->subjects, link)
     {
         pgk_election *election = as_contender(subject, group_ctx);

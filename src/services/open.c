@@ -7,15 +7,10 @@
 
 #include "services/handle.h"
 
-/* Weak: the services can be linked without the backend, which is then not there to be opened. */
-extern const struct backend_ops postgres_backend __attribute__((weak));
-
 static pgk_status open_handle(const pgk_config *config, bool client_only, pgk_ha **ret_ha,
                               pgk_error *err)
 {
     error_reset(err);
-    if (&postgres_backend == NULL)
-        return error_set(err, PGK_ERR_UNSUPPORTED, "ha.open", "built without PostgreSQL");
     return ha_open_with(&postgres_backend, config, client_only, ret_ha, err);
 }
 

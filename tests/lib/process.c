@@ -188,6 +188,11 @@ const char *process_expect(struct process *process, const char *prefix, int time
     const char *line = process_seek(process, prefix, timeout_ms);
     if (line == NULL) {
         show_lines(process);
+        if (process->out_fd < 0 && waitpid(process->pid, &process->status, 0) == process->pid) {
+            process->pid = 0;
+            fail_msg("%s: no line \"%s...\" before it ended, wait status 0x%x", process->name,
+                     prefix, (unsigned)process->status);
+        }
         fail_msg("%s: no line \"%s...\" within %d ms", process->name, prefix, timeout_ms);
     }
     return line;
