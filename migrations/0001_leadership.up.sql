@@ -547,11 +547,11 @@ CREATE FUNCTION rehearse() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 DECLARE
-    scratch integer;
+    scratch integer := -pg_backend_pid(); -- nobody else's, and no number of the sequence is used up
 BEGIN
     -- Plans and caches are per session: a take-over that must take a millisecond is played once beforehand.
-    INSERT INTO leadership (cluster_id, group_name) VALUES ('rehearsal', gen_random_uuid()::text)
-    RETURNING id INTO scratch;
+    INSERT INTO leadership (id, cluster_id, group_name) OVERRIDING SYSTEM VALUE
+    VALUES (scratch, 'rehearsal', gen_random_uuid()::text);
     INSERT INTO leader (cluster_id, component, group_name, epoch)
     SELECT cluster_id, group_name, group_name, 0 FROM leadership WHERE id = scratch;
     PERFORM take_over(scratch, 0, gen_random_uuid(), 'exclusive', 1, 1, 1, 1);

@@ -19,7 +19,7 @@ static int32_t choose_member(const struct backend *backend)
     for (const struct backend_group *g = backend->groups; g != NULL; g = g->next) {
         if (g->wanted && g->rules.state == GROUP_WAITING && g->rules.leader != 0) {
             uint32_t distance = (uint32_t)g->rules.leader - (uint32_t)backend->member_id;
-            if (distance < best) {
+            if (chosen == 0 || distance < best) {
                 best = distance;
                 chosen = g->rules.leader;
             }
