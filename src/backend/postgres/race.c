@@ -44,11 +44,11 @@ static void ignore_notice(void *arg, const PGresult *result)
 
 bool sqlstate_in_message(const char *message, char ret_sqlstate[6])
 {
-    /* ":  28P01: " - five capitals or digits between colons */
+    /* ":  28P01: " - five capitals and digits between colons; "FATAL" has no digit */
     for (const char *at = strchr(message, ':'); at != NULL; at = strchr(at + 1, ':')) {
         const char *code = at + 1 + strspn(at + 1, " ");
         size_t length = strspn(code, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-        if (code > at + 1 && length == 5 && code[5] == ':') {
+        if (code > at + 1 && length == 5 && code[5] == ':' && strcspn(code, "0123456789") < 5) {
             memcpy(ret_sqlstate, code, 5);
             ret_sqlstate[5] = '\0';
             return true;
