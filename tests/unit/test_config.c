@@ -401,7 +401,7 @@ static void test_config__contradictions__are_named_with_their_values(void **stat
         {{PG "lease", "899 ms"}, "3 x heartbeat (300 ms)", "lease (899 ms)"},
         {{PG "profile", "wan", PG "lease", "2 s"}, "lease (2000 ms)", "profile wan"},
         {{PG "lease", "20 min"}, "2/3 of session-timeout (1500 ms)", "grace (1050 ms)"},
-        {{PG "retry-wait", "6 s"}, "retry-wait (6000 ms) exceeds max-retry-wait (5000 ms)", ""},
+        {{PG "retry-wait", "6 s"}, "retry-wait (6000 ms) exceeds max-retry-wait (1000 ms)", ""},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         pgk_config *config;
@@ -422,7 +422,7 @@ static void test_config__values_at_the_limit_of_the_inequalities__are_accepted(v
     struct fixture *f = *state;
     static const char *const cases[][2] = {
         {PG "heartbeat", "333 ms"}, {PG "lease", "999 ms"},   {PG "lease", "1000 ms"},
-        {PG "grace", "1001 ms"},    {PG "retry-wait", "5 s"},
+        {PG "grace", "1001 ms"},    {PG "retry-wait", "1 s"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         assert_int_equal(pgk_config_set(f->config, cases[i][0], cases[i][1], &f->err), PGK_OK);

@@ -62,7 +62,7 @@ static void test_settings__defaults__are_those_of_the_documents(void **state)
     assert_int_equal(s->connect_timeout_ms, 15000);
     assert_int_equal(s->statement_timeout_ms, 10000);
     assert_int_equal(s->retry_wait_ms, 20);
-    assert_int_equal(s->max_retry_wait_ms, 5000);
+    assert_int_equal(s->max_retry_wait_ms, 1000);
     assert_int_equal(s->max_retry_attempts, 0);
     assert_int_equal(s->max_connections, 8);
     assert_int_equal(s->poll_interval_ms, 1000);
