@@ -176,17 +176,14 @@ static void on_group_fault(void *ctx, void *group_ctx, const pgk_error *error)
     pgk_ha *ha = ctx;
     struct subject *subject;
 
-    if (error == NULL)
-        return; /* it is over; one that is still to be told is told all the same */
     TAILQ_FOREACH(subject, &ha->subjects, link)
     {
         pgk_election *election = as_contender(subject, group_ctx);
 
         if (election == NULL || subject->state != SUBJECT_STARTED)
             continue;
-        if (error == NULL || error->status == PGK_OK) {
-            /* It has passed: the same one again would be news. */
-            election->fault_pending = false;
+        if (error == NULL) {
+            /* It has passed: one that is still to be told is told, and the same one again is news. */
             election->told_fault = (pgk_error){.status = PGK_OK};
             continue;
         }
