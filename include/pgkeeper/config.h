@@ -51,10 +51,10 @@ PGK_API pgk_status pgk_config_set(pgk_config *config, const char *key, const cha
 
 /*
  * Takes keys from the environment: PGKEEPER_ and the key in upper case with '_' for '.' and '-'
- * (PGKEEPER_HIGH_AVAILABILITY_CLUSTER_ID). Empty variables count as not set. Variables that stand for
- * no key are passed over, but those beneath a prefix of the library's own (see below) are an error.
- * PGK_ERR_CONFIG, naming the variable, for a bad value; nothing of the environment is taken then.
- * Not while another thread changes the environment. Since 0.1.
+ * (PGKEEPER_HIGH_AVAILABILITY_CLUSTER_ID). Empty variables count as not set. Variables that stand
+ * for no key are passed over, but those beneath a prefix of the library's own (see below) are an
+ * error. PGK_ERR_CONFIG, naming the variable, for a bad value; nothing of the environment is taken
+ * then. Not while another thread changes the environment. Since 0.1.
  */
 PGK_API pgk_status pgk_config_load_environment(pgk_config *config, pgk_error *err);
 

@@ -1,8 +1,8 @@
 /*
  * core/clock.c - reads the clocks; see the header. Any thread.
  *
- * A clock that cannot be read would make every deadline a lie, so that it ends the process instead; on
- * Linux it cannot happen.
+ * A clock that cannot be read would make every deadline a lie, so that it ends the process instead;
+ * on Linux it cannot happen.
  */
 #include "core/clock.h"
 

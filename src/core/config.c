@@ -113,7 +113,8 @@ pgk_status pgk_config_set(pgk_config *config, const char *key, const char *value
     return PGK_OK;
 }
 
-/* A variable that was meant for the library and misspelt would else have no effect, without a word. */
+/* A variable that was meant for the library and misspelt would else have no effect, without a
+ * word. */
 static pgk_status check_variables(pgk_error *err)
 {
     for (char **variable = environ; variable != NULL && *variable != NULL; variable++) {

@@ -1,7 +1,9 @@
 /*
- * core/config.h - the inside of pgk_config: texts by key and source, and typed reads of those in force.
+ * core/config.h - the inside of pgk_config: texts by key and source, and typed reads of those in
+ * force.
  *
- * One thread at a time, as the public header says. A text that is in a configuration has been checked.
+ * One thread at a time, as the public header says. A text that is in a configuration has been
+ * checked.
  */
 #ifndef PGK_CORE_CONFIG_H
 #define PGK_CORE_CONFIG_H
@@ -28,7 +30,8 @@ struct config_batch {
     int lines[KEY_COUNT];   /* of a file */
 };
 
-/* Checks a value and makes the text to keep. PGK_ERR_CONFIG names key, value and what is allowed. */
+/* Checks a value and makes the text to keep. PGK_ERR_CONFIG names key, value and what is
+ * allowed. */
 pgk_status config_make_text(enum config_id key, const char *value, char **ret_text, pgk_error *err);
 
 /* "unknown key ...", with a suggestion; shows no more of `name` than looks like a key. */
@@ -39,7 +42,8 @@ void config_take_batch(struct pgk_config *config, enum config_source source,
                        struct config_batch *batch);
 void config_free_batch(struct config_batch *batch);
 
-/* Parses a file's text, which it cuts up; text[length] must be '\0'. Fills the batch also on error. */
+/* Parses a file's text, which it cuts up; text[length] must be '\0'. Fills the batch also on
+ * error. */
 pgk_status config_parse_file(char *text, size_t length, struct config_batch *batch, pgk_error *err);
 
 /* "<hostname>:<pid>" of this process. */

@@ -1,9 +1,9 @@
 /*
  * core/config_file.c - reads configuration files: `key: value` lines, as in Flink's flat files.
  *
- * A small part of YAML, and strict about the rest: what would mean something else in YAML, such as an indented
- * block, is an error and not ignored. Shows no values of lines in messages, for they may be secret. One
- * thread at a time.
+ * A small part of YAML, and strict about the rest: what would mean something else in YAML, such as
+ * an indented block, is an error and not ignored. Shows no values of lines in messages, for they
+ * may be secret. One thread at a time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,8 +41,8 @@ static bool is_key_letter(char c)
            c == '_' || c == '-';
 }
 
-/* Takes the quotes off a text that begins with one, in place; *ret_rest is what follows. False when it is
- * not closed or has an escape other than \\ and \". */
+/* Takes the quotes off a text that begins with one, in place; *ret_rest is what follows. False when
+ * it is not closed or has an escape other than \\ and \". */
 static bool unquote(char *text, char **ret_rest)
 {
     char quote = *text;
@@ -119,7 +119,8 @@ static pgk_status take_value(const char *key, char *text, int line, struct confi
     return config_make_text(id, value, &batch->texts[id], err);
 }
 
-/* Parts a line at its colon; *ret_key is "" for a line of some other program that is passed over. */
+/* Parts a line at its colon; *ret_key is "" for a line of some other program that is passed
+ * over. */
 static pgk_status split_line(char *line, char **ret_key, char **ret_text, pgk_error *err)
 {
     char *end = line;

@@ -30,63 +30,87 @@
 
 /* clang-format off */
 const struct config_key config_keys[KEY_COUNT] = {
-    [KEY_TYPE] = {HA "type", ONE_OF("none", "standalone", "embedded", "postgres"), .only = "postgres",
-        .default_text = "postgres", .description = "What keeps leadership."},
+    [KEY_TYPE] = {HA "type", ONE_OF("none", "standalone", "embedded", "postgres"),
+        .only = "postgres", .default_text = "postgres",
+        .description = "What keeps leadership."},
     [KEY_CLUSTER_ID] = {HA "cluster-id", STRING, LIMITS(1, 200), .default_text = "/default",
         .description = "Name of the cluster. Masters that stand in for one another have the same."},
     [KEY_URI] = {PG "uri", STRING, LIMITS(0, 8192), .secret = true, .default_text = "",
-        .description = "Conninfo or URI of the database, as libpq takes it; several hosts are allowed. "
-            "Empty: libpq's environment. Never shown in messages."},
+        .description =
+            "Conninfo or URI of the database, as libpq takes it; several hosts are allowed. Empty: "
+            "libpq's environment. Never shown in messages."},
     [KEY_SCHEMA] = {PG "schema", STRING, LIMITS(1, 63), .default_text = "pgkeeper",
         .description = "Schema of pgkeeper's tables."},
     [KEY_PROFILE] = {PG "profile", ONE_OF("default", "fast", "wan"), .default_text = "default",
         .description = "Where the four values of the lease come from that are not set themselves."},
     [KEY_HEARTBEAT] = {PG "heartbeat", DURATION, LIMITS(10, 10 * MINUTE), .derived = true,
-        .default_text = "of the profile", .description = "How often a master tells the server that it lives. "
-            "Three times this must not exceed the lease."},
+        .default_text = "of the profile",
+        .description =
+            "How often a master tells the server that it lives. Three times this must not exceed "
+            "the lease."},
     [KEY_LEASE] = {PG "lease", DURATION, LIMITS(30, 30 * MINUTE), .derived = true,
-        .default_text = "of the profile", .description = "How long a leader believes in its leadership after it "
-            "sent the last heartbeat that was answered. At most two thirds of the session timeout."},
+        .default_text = "of the profile",
+        .description =
+            "How long a leader believes in its leadership after it sent the last heartbeat that "
+            "was answered. At most two thirds of the session timeout."},
     [KEY_SESSION_TIMEOUT] = {PG "session-timeout", DURATION, LIMITS(45, HOUR), .derived = true,
-        .default_text = "of the profile", .description = "After this much silence the server ends the leader's "
-            "session, and another may lead."},
+        .default_text = "of the profile",
+        .description =
+            "After this much silence the server ends the leader's session, and another may lead."},
     [KEY_GRACE] = {PG "grace", DURATION, LIMITS(30, HOUR), .derived = true,
-        .default_text = "of the profile", .description = "With take-over exclusive: what a successor waits after "
-            "an unclean end. At least 1.001 times the lease."},
+        .default_text = "of the profile",
+        .description =
+            "With take-over exclusive: what a successor waits after an unclean end. At least 1.001 "
+            "times the lease."},
     [KEY_DURABLE_HEARTBEAT] = {PG "durable-heartbeat", BOOLEAN, .default_text = "off",
-        .description = "Heartbeats write WAL, so that with synchronous replication a leader on a primary that was "
-            "cut off cannot renew its lease."},
+        .description =
+            "Heartbeats write WAL, so that with synchronous replication a leader on a primary that "
+            "was cut off cannot renew its lease."},
     [KEY_ALLOW_SESSION_POOLER] = {PG "allow-session-pooler", BOOLEAN, .default_text = "off",
-        .description = "Accept a connection pooler in session mode; poolers are refused otherwise."},
-    [KEY_CONNECT_TIMEOUT] = {PG "connect-timeout", DURATION, LIMITS(10, HOUR), .default_text = "15 s",
+        .description =
+            "Accept a connection pooler in session mode; poolers are refused otherwise."},
+    [KEY_CONNECT_TIMEOUT] = {PG "connect-timeout", DURATION, LIMITS(10, HOUR),
+        .default_text = "15 s",
         .description = "How long opening may take in all, retries included."},
-    [KEY_STATEMENT_TIMEOUT] = {PG "statement-timeout", DURATION, LIMITS(10, HOUR), .default_text = "10 s",
+    [KEY_STATEMENT_TIMEOUT] = {PG "statement-timeout", DURATION, LIMITS(10, HOUR),
+        .default_text = "10 s",
         .description = "How long one statement may take."},
     [KEY_RETRY_WAIT] = {PG "retry-wait", DURATION, LIMITS(1, MINUTE), .default_text = "20 ms",
         .description = "Wait before the first retry; it grows up to max-retry-wait, with jitter."},
     [KEY_MAX_RETRY_WAIT] = {PG "max-retry-wait", DURATION, LIMITS(1, HOUR), .default_text = "1 s",
         .description = "Longest wait between retries."},
-    [KEY_MAX_RETRY_ATTEMPTS] = {PG "max-retry-attempts", INTEGER, LIMITS(0, 1000000), .default_text = "0",
+    [KEY_MAX_RETRY_ATTEMPTS] = {PG "max-retry-attempts", INTEGER, LIMITS(0, 1000000),
+        .default_text = "0",
         .description = "Retries of one call within its time; 0: as many as fit."},
     [KEY_MAX_CONNECTIONS] = {PG "max-connections", INTEGER, LIMITS(1, 1000), .default_text = "8",
         .description = "Most work sessions that the application's threads use at a time."},
-    [KEY_TAKE_OVER] = {"leader-election.take-over", ONE_OF("immediate", "exclusive"), .default_text = "immediate",
-        .description = "immediate: a successor is granted at once; exclusive: after the grace, unless the "
+    [KEY_TAKE_OVER] = {"leader-election.take-over", ONE_OF("immediate", "exclusive"),
+        .default_text = "immediate",
+        .description =
+            "immediate: a successor is granted at once; exclusive: after the grace, unless the "
             "predecessor resigned, so that two processes never believe at a time."},
-    [KEY_SCOPE] = {"leader-election.scope", ONE_OF("process", "component"), .default_text = "process",
-        .description = "process: one process leads all components; component: each has its own leader."},
+    [KEY_SCOPE] = {"leader-election.scope", ONE_OF("process", "component"),
+        .default_text = "process",
+        .description =
+            "process: one process leads all components; component: each has its own leader."},
     [KEY_RETRIEVAL_MODE] = {"retrieval.mode", ONE_OF("listen", "poll"), .default_text = "listen",
-        .description = "listen: changes are notified; poll: they are looked for, which works through a "
+        .description =
+            "listen: changes are notified; poll: they are looked for, which works through a "
             "transaction pooler too."},
-    [KEY_POLL_INTERVAL] = {"retrieval.poll-interval", DURATION, LIMITS(50, HOUR), .default_text = "1 s",
+    [KEY_POLL_INTERVAL] = {"retrieval.poll-interval", DURATION, LIMITS(50, HOUR),
+        .default_text = "1 s",
         .description = "How often leaders are read again, notified or not."},
-    [KEY_DISCONNECT_TOLERANCE] = {"retrieval.disconnect-tolerance", DURATION, LIMITS(0, DAY), .derived = true,
-        .default_text = "the lease", .description = "How long a known leader is kept after the database was lost, "
-            "before it is announced as gone."},
-    [KEY_MEMBER_NAME] = {"member.name", STRING, LIMITS(1, 200), .derived = true, .default_text = "<hostname>:<pid>",
+    [KEY_DISCONNECT_TOLERANCE] = {"retrieval.disconnect-tolerance", DURATION, LIMITS(0, DAY),
+        .derived = true, .default_text = "the lease",
+        .description =
+            "How long a known leader is kept after the database was lost, before it is announced "
+            "as gone."},
+    [KEY_MEMBER_NAME] = {"member.name", STRING, LIMITS(1, 200), .derived = true,
+        .default_text = "<hostname>:<pid>",
         .description = "What people call this process in views and in the history."},
     [KEY_DISPATCH] = {"dispatch", ONE_OF("thread", "manual"), .default_text = "thread",
-        .description = "thread: callbacks run on a thread of the library; manual: in pgk_ha_dispatch()."},
+        .description =
+            "thread: callbacks run on a thread of the library; manual: in pgk_ha_dispatch()."},
 };
 /* clang-format on */
 

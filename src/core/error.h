@@ -20,10 +20,12 @@ pgk_status error_set(pgk_error *err, pgk_status status, const char *origin, cons
 pgk_status error_set_sqlstate(pgk_error *err, const char *sqlstate, const char *origin,
                               const char *format, ...) PGK_PRINTF(4, 5);
 
-/* Puts "context: " before the message on the way up; the status and the rest stay. Returns the status. */
+/* Puts "context: " before the message on the way up; the status and the rest stay. Returns the
+ * status. */
 pgk_status error_wrap(pgk_error *err, pgk_status status, const char *format, ...) PGK_PRINTF(3, 4);
 
-/* True when status by itself is worth a retry (connection, resource, read-only, timeout, stale primary). */
+/* True when status by itself is worth a retry (connection, resource, read-only, timeout, stale
+ * primary). */
 bool status_is_retryable(pgk_status status);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * core/settings.c - makes typed values of a configuration; see the header. One thread; then immutable.
+ * core/settings.c - makes typed values of a configuration; see the header. One thread; then
+ * immutable.
  */
 #include "core/settings.h"
 

@@ -1,6 +1,6 @@
 /*
- * core/settings.h - the configuration as typed values, checked as a whole; what the rest of the library
- * reads. A settings object is immutable once made and owns its strings.
+ * core/settings.h - the configuration as typed values, checked as a whole; what the rest of the
+ * library reads. A settings object is immutable once made and owns its strings.
  */
 #ifndef PGK_CORE_SETTINGS_H
 #define PGK_CORE_SETTINGS_H

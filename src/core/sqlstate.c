@@ -1,8 +1,8 @@
 /*
  * core/sqlstate.c - which status an SQLSTATE stands for: one table, exact codes before classes.
  *
- * Owns the table, nothing else. Any thread. Retryable is what passes by itself; a change whose outcome
- * is unknown never is, because doing it again might do it twice.
+ * Owns the table, nothing else. Any thread. Retryable is what passes by itself; a change whose
+ * outcome is unknown never is, because doing it again might do it twice.
  */
 #include "core/sqlstate.h"
 
@@ -23,8 +23,8 @@ const struct sqlstate_row sqlstate_rows[] = {
     {"25P03", PGK_ERR_CONNECTION, true}, /* idle_in_transaction_session_timeout: ends the session */
     {"25P04", PGK_ERR_CONNECTION, true}, /* transaction_timeout: ends the session */
 
-    /* time-outs; a lock that was not free within lock_timeout is one: its holder will go, and nothing of
-     * the caller's was changed by anybody, as CONFLICT would say */
+    /* time-outs; a lock that was not free within lock_timeout is one: its holder will go, and
+     * nothing of the caller's was changed by anybody, as CONFLICT would say */
     {"57014", PGK_ERR_TIMEOUT, true}, /* query_canceled: statement_timeout, pg_cancel_backend() */
     {"55P03", PGK_ERR_TIMEOUT, true}, /* lock_not_available */
 

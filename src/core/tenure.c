@@ -1,13 +1,14 @@
 /*
  * core/tenure.c - publishes one tenure to lock-free readers; see the header.
  *
- * A sequence lock whose fields are all atomic. Stores to fields are releases and loads of them acquires, in
- * place of fences (which ThreadSanitizer does not model): a reader that sees any field of a change also
- * sees, at its second look, the odd version that was stored before it.
+ * A sequence lock whose fields are all atomic. Stores to fields are releases and loads of them
+ * acquires, in place of fences (which ThreadSanitizer does not model): a reader that sees any field
+ * of a change also sees, at its second look, the odd version that was stored before it.
  *
- * A renewal stores the deadline alone, without touching the version, so that readers are not told "not
- * leader" by each heartbeat. A reader that finds the deadline passed takes it out of the tenure before
- * it answers: a renewal that was decided before and stored after fails, and the answer is never taken back.
+ * A renewal stores the deadline alone, without touching the version, so that readers are not told
+ * "not leader" by each heartbeat. A reader that finds the deadline passed takes it out of the
+ * tenure before it answers: a renewal that was decided before and stored after fails, and the
+ * answer is never taken back.
  */
 #include "core/tenure.h"
 
@@ -96,7 +97,8 @@ static bool take_snapshot(const struct tenure *tenure, struct snapshot *snapshot
     return atomic_load_explicit(&tenure->version, memory_order_relaxed) == version;
 }
 
-/* Takes the deadline that was seen to have passed out of the tenure; false when it was moved meanwhile. */
+/* Takes the deadline that was seen to have passed out of the tenure; false when it was moved
+ * meanwhile. */
 static bool retire(const struct tenure *tenure, int64_t seen_ns)
 {
     /* Readers hold a pointer to const, but no tenure is a const object. */

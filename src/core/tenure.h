@@ -1,9 +1,10 @@
 /*
  * core/tenure.h - one tenure of a group, as published to any number of lock-free readers.
  *
- * Written by one thread at a time (the backend, under the handle's lock); read by any thread without a
- * lock or I/O. A reader that meets a writer takes the answer "not leader", which a transition allows,
- * rather than wait for a thread that may be stalled. The clock is compared at each read.
+ * Written by one thread at a time (the backend, under the handle's lock); read by any thread
+ * without a lock or I/O. A reader that meets a writer takes the answer "not leader", which a
+ * transition allows, rather than wait for a thread that may be stalled. The clock is compared at
+ * each read.
  */
 #ifndef PGK_CORE_TENURE_H
 #define PGK_CORE_TENURE_H
@@ -23,8 +24,8 @@ struct tenure {
     _Atomic int64_t valid_until_ns; /* CLOCK_BOOTTIME; 0: no tenure */
 };
 
-/* Writers. renew only ever moves a live deadline forward: it does not revive one that has passed (returns
- * false then), nor a tenure that was ended. */
+/* Writers. renew only ever moves a live deadline forward: it does not revive one that has passed
+ * (returns false then), nor a tenure that was ended. */
 void tenure_begin(struct tenure *tenure, int32_t leadership_id, const pgk_uuid *session_id,
                   int64_t epoch, int64_t valid_until_ns);
 bool tenure_renew(struct tenure *tenure, int64_t now_ns, int64_t valid_until_ns);

@@ -8,7 +8,8 @@
 #include <string.h>
 
 /* Length of the well-formed UTF-8 character at s, 0 when there is none (also at the terminator).
- * Overlong forms, surrogates and numbers above U+10FFFF are not well-formed: PostgreSQL refuses them. */
+ * Overlong forms, surrogates and numbers above U+10FFFF are not well-formed: PostgreSQL refuses
+ * them. */
 static size_t character_length(const unsigned char *s)
 {
     uint32_t code;

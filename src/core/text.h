@@ -1,5 +1,6 @@
 /*
- * core/text.h - small helpers for strings: UTF-8 check, bounded copies that never split a character.
+ * core/text.h - small helpers for strings: UTF-8 check, bounded copies that never split a
+ * character.
  *
  * Pure functions of their arguments; no locale, no allocation. Any thread.
  */
@@ -30,8 +31,8 @@ void text_excerpt(char *out, size_t size, const char *s);
 /* ASCII only; the bytes of other characters must be equal. */
 bool text_equal_ignoring_case(const char *a, const char *b);
 
-/* Reads decimal digits at *at and moves it behind them. False when there is none, or too many for an
- * int64_t. */
+/* Reads decimal digits at *at and moves it behind them. False when there is none, or too many for
+ * an int64_t. */
 bool text_read_number(const char **at, int64_t *ret_number);
 
 /* A blank or a tab. */

@@ -35,7 +35,8 @@ static void *run_thread(void *user)
     return NULL;
 }
 
-/* All signals but those that a thread raises by its own fault: blocked, these kill without a trace. */
+/* All signals but those that a thread raises by its own fault: blocked, these kill without a
+ * trace. */
 static void block_signals(sigset_t *ret_former)
 {
     sigset_t blocked;

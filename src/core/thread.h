@@ -1,8 +1,8 @@
 /*
  * core/thread.h - the only place that creates threads; locks' companions and a wake-up descriptor.
  *
- * Threads made here have all signals blocked, so that the application's handlers run on the application's
- * threads and SIGPIPE of a broken connection harms nobody.
+ * Threads made here have all signals blocked, so that the application's handlers run on the
+ * application's threads and SIGPIPE of a broken connection harms nobody.
  */
 #ifndef PGK_CORE_THREAD_H
 #define PGK_CORE_THREAD_H
@@ -38,8 +38,8 @@ bool thread_is_self(const struct thread *thread);
 pgk_status mutex_init(pthread_mutex_t *mutex, pgk_error *err);
 pgk_status cond_init(pthread_cond_t *cond, pgk_error *err);
 
-/* Waits until signalled or until clock_now_ns() reaches deadline_ns (CLOCK_NEVER: only signalled); may
- * wake for no reason. False when the deadline has passed. `cond` is of cond_init. */
+/* Waits until signalled or until clock_now_ns() reaches deadline_ns (CLOCK_NEVER: only signalled);
+ * may wake for no reason. False when the deadline has passed. `cond` is of cond_init. */
 bool cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t deadline_ns);
 
 /* A descriptor that polls readable from wake_set to wake_clear, however often it is set. */

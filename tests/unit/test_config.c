@@ -1,5 +1,6 @@
 /*
- * Tests of core/config: values and their limits, sources and their precedence, what is refused and how.
+ * Tests of core/config: values and their limits, sources and their precedence, what is refused and
+ * how.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,6 @@
 /*
- * Tests that docs/configuration.md says what the table of keys says, so that the two cannot drift apart.
+ * Tests that docs/configuration.md says what the table of keys says, so that the two cannot drift
+ * apart.
  */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -37,7 +38,8 @@ static int free_page(void **state)
     return 0;
 }
 
-/* Copies the line that begins with `beginning` into out; the test fails when there is not just one. */
+/* Copies the line that begins with `beginning` into out; the test fails when there is not just
+ * one. */
 static void find_line(const char *beginning, char *out, size_t size)
 {
     char sought[256];

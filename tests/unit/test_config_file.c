@@ -1,5 +1,6 @@
 /*
- * Tests of core/config_file: the syntax of files, what is refused with its line, and rubbish of all kinds.
+ * Tests of core/config_file: the syntax of files, what is refused with its line, and rubbish of all
+ * kinds.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -272,8 +273,8 @@ static void test_config_file__error__takes_nothing_of_the_file(void **state)
     pgk_config_free(config);
 }
 
-/* Rubbish with a fixed seed: whatever the bytes, there is a status, a plain sentence that fits, values that
- * would be accepted again, and nothing for the sanitizers to find. */
+/* Rubbish with a fixed seed: whatever the bytes, there is a status, a plain sentence that fits,
+ * values that would be accepted again, and nothing for the sanitizers to find. */
 static uint64_t random_state;
 
 static size_t random_below(size_t limit)

@@ -1,5 +1,6 @@
 /*
- * Tests of core/sqlstate: every row of the table against a list of its own, classes, and what is no code.
+ * Tests of core/sqlstate: every row of the table against a list of its own, classes, and what is no
+ * code.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,8 +12,8 @@
 
 #include "core/sqlstate.h"
 
-/* What PostgreSQL raises and what it shall mean: written apart from the table on purpose. A class is shown
- * by a code that has no row of its own. */
+/* What PostgreSQL raises and what it shall mean: written apart from the table on purpose. A class
+ * is shown by a code that has no row of its own. */
 static const struct sqlstate_row expected[] = {
     {"PK001", PGK_ERR_FENCED, false},
     {"PK002", PGK_ERR_NOT_FOUND, false},

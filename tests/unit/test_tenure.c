@@ -1,6 +1,6 @@
 /*
- * Tests of core/tenure: what readers are told, alone and while a writer is at work on another thread. The
- * tests with threads are worth most under ThreadSanitizer.
+ * Tests of core/tenure: what readers are told, alone and while a writer is at work on another
+ * thread. The tests with threads are worth most under ThreadSanitizer.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -130,8 +130,8 @@ static void test_tenure__renewal_decided_before_and_done_after_a_reader_said_no_
     assert_int_equal(tenure_deadline_ns(&tenure, &id_a), 0);
 }
 
-/* One writer, several readers, for a while. Everything of the n-th tenure is made from n, so that a reader
- * can see a mixture. */
+/* One writer, several readers, for a while. Everything of the n-th tenure is made from n, so that a
+ * reader can see a mixture. */
 struct stress {
     struct tenure tenure;
     _Atomic int64_t stop_at_ns;
