@@ -25,6 +25,7 @@ static const struct cli_verb verbs[] = {
     {"resign", "ask a leader to resign", cmd_resign, help_resign},
     {"switchover", "hand leadership over to another member", cmd_switchover, help_switchover},
     {"kick", "end the session of a leader", cmd_kick, help_kick},
+    {"run", "run a command only while this process leads", cmd_run, help_run},
     {"server", "start a private PostgreSQL for trying out", cmd_server, help_server},
     {"version", "print versions", cmd_version, help_version},
     {"help", "this text, or that of a verb", cmd_help, "usage: pgkeeper help [VERB]\n"},

@@ -13,10 +13,12 @@ int cmd_history(struct cli *cli, int argc, char **argv);
 int cmd_resign(struct cli *cli, int argc, char **argv);
 int cmd_switchover(struct cli *cli, int argc, char **argv);
 int cmd_kick(struct cli *cli, int argc, char **argv);
+int cmd_run(struct cli *cli, int argc, char **argv);
 int cmd_server(struct cli *cli, int argc, char **argv);
 int cmd_version(struct cli *cli, int argc, char **argv);
 
 extern const char help_elect[], help_watch[], help_leader[], help_leaders[], help_contenders[],
-    help_history[], help_resign[], help_switchover[], help_kick[], help_server[], help_version[];
+    help_history[], help_resign[], help_switchover[], help_kick[], help_run[], help_server[],
+    help_version[];
 
 #endif
