@@ -10,6 +10,7 @@
 
 #include "migrate.h"
 #include "output.h"
+#include "run.h"
 #include "verbs.h"
 
 static int cmd_help(struct cli *cli, int argc, char **argv);
@@ -229,7 +230,10 @@ static int dispatch(struct cli *cli, const struct globals *globals, int argc, ch
         return CLI_OK;
     }
     int code = configure(cli, globals);
-    return code != CLI_OK ? code : verb->run(cli, argc - 1, argv + 1);
+    if (code != CLI_OK) {
+        return verb->run == cmd_run ? RUN_EXIT_OWN_FAILURE : code;
+    }
+    return verb->run(cli, argc - 1, argv + 1);
 }
 
 int main(int argc, char **argv)

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,20 +26,25 @@ bool parse_number(const char *text, int *ret_number)
 bool parse_duration_ms(const char *text, int *ret_ms)
 {
     static const struct {
-        const char *unit;
+        const char *names; /* one per word */
         double ms;
-    } units[] = {{"", 1},        {"ms", 1},    {"s", 1000},   {"sec", 1000},
-                 {"min", 60000}, {"m", 60000}, {"h", 3600000}};
+    } units[] = {{" ms milli millis millisecond milliseconds ", 1},
+                 {" s sec second seconds ", 1000},
+                 {" min m minute minutes ", 60000},
+                 {" h hour hours ", 3600000},
+                 {" d day days ", 86400000}};
+    char unit[20];
     char *end;
     double value = strtod(text, &end);
     if (end == text || !(value >= 0)) {
         return false;
     }
-    while (*end == ' ') {
-        end++;
+    end += strspn(end, " ");
+    if (snprintf(unit, sizeof unit, " %s ", *end != '\0' ? end : "ms") >= (int)sizeof unit) {
+        return false;
     }
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (strcmp(end, units[i].unit) == 0 && value * units[i].ms <= INT_MAX) {
+        if (strcasestr(units[i].names, unit) != NULL && value * units[i].ms <= INT_MAX) {
             *ret_ms = (int)(value * units[i].ms);
             return true;
         }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -147,11 +148,12 @@ static bool take_options(struct cli *cli, int argc, char **argv, struct cli_argu
 
 /* ---- Configuration ---- */
 
+/* The library has checked the value; what it takes, parse_duration_ms takes too. */
 static int key_ms(const struct cli *cli, const char *key)
 {
     int ms = 0;
 
-    return parse_duration_ms(config_value(cli, key), &ms) ? ms : 0;
+    return parse_duration_ms(config_value(cli, key), &ms) ? ms : INT_MAX;
 }
 
 static bool set_key_ms(const struct cli *cli, const char *key, int64_t ms)
