@@ -28,6 +28,13 @@ $CC -std=c11 -Wall -Werror "${flags[@]}" "$consumer/consumer.c" -o "$scratch/by_
     $(pkg-config --cflags --libs pgkeeper) -Wl,-rpath,"$(pkg-config --variable=libdir pgkeeper)"
 expect pkg-config "$scratch/by_pkg_config"
 
+# The examples, as their readers build them.
+for example in $(tree 'examples/*.c'); do
+    # shellcheck disable=SC2046
+    complain "$example by pkg-config" "$($CC -std=c11 -D_GNU_SOURCE -Wall -Werror "${flags[@]}" "$example" \
+        -o "$scratch/example" $(pkg-config --cflags --libs pgkeeper libpq) -pthread 2>&1 || true)"
+done
+
 if ! { cmake -S "$consumer" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$CC" \
     -DCMAKE_C_FLAGS="${flags[*]}" -DCMAKE_CXX_FLAGS="${flags[*]}" >"$scratch/log" 2>&1 &&
     cmake --build "$scratch/build" >>"$scratch/log" 2>&1; }; then
