@@ -56,7 +56,7 @@ static void deliver_fault(pgk_election *election)
 {
     pgk_error fault = election->fault;
 
-    election->told_fault = fault;
+    election->told_fault = election->fault_passed ? (pgk_error){.status = PGK_OK} : fault;
     notifier_enter(&election->subject);
     election->contender.error(election->contender.user, &fault);
     notifier_leave(&election->subject);

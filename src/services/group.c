@@ -183,10 +183,12 @@ static void on_group_fault(void *ctx, void *group_ctx, const pgk_error *error)
         if (election == NULL || subject->state != SUBJECT_STARTED)
             continue;
         if (error == NULL) {
-            /* It has passed: one that is still to be told is told, and the same one again is news. */
+            /* It is over: the same one again will be news. One still to be told is told all the same. */
+            election->fault_passed = election->fault_pending;
             election->told_fault = (pgk_error){.status = PGK_OK};
             continue;
         }
+        election->fault_passed = false;
         election->fault = *error;
         election->fault_pending = true;
         subject_mark_dirty(subject);

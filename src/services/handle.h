@@ -63,6 +63,7 @@ struct pgk_election {
     int revoking;         /* revoke callbacks on a stack */
     bool attached;        /* counts in group->contenders */
     bool fault_pending;
+    bool fault_passed;                       /* it was over before it was delivered */
     pgk_error fault;                         /* to be delivered */
     pgk_error told_fault;                    /* delivered last; PGK_OK: none */
     bool confirming;                         /* a call of ops->confirm is under way */

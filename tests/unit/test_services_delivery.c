@@ -208,10 +208,27 @@ static void test_election__faults__told_once_per_change_and_merged(void **state)
     fault(&s, PGK_ERR_CONNECTION, "starting up");
     dispatch(&s);
     stage_expect(&s, "a!lost a!starting up a+ a!starting up");
-    script_fault(s.backend, "master", NULL); /* passed */
-    fault(&s, PGK_ERR_CONNECTION, "starting up");
+    stage_close(&s);
+}
+
+static void test_election__fault_passes_and_comes_again__told_again(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_open(&s, stage_manual);
+    stage_contend(&s, 0);
+    fault(&s, PGK_ERR_CONNECTION, "lost");
     dispatch(&s);
-    stage_expect(&s, "a!lost a!starting up a+ a!starting up a!starting up");
+    script_fault(s.backend, "master", NULL);
+    dispatch(&s);
+    stage_expect(&s, "a!lost");
+    fault(&s, PGK_ERR_CONNECTION, "lost");
+    script_fault(s.backend, "master", NULL); /* over before it was told: told all the same */
+    dispatch(&s);
+    stage_expect(&s, "a!lost a!lost");
+    fault(&s, PGK_ERR_CONNECTION, "lost");
+    dispatch(&s);
+    stage_expect(&s, "a!lost a!lost a!lost");
     stage_close(&s);
 }
 
@@ -357,6 +374,7 @@ int main(void)
         cmocka_unit_test(test_election__resign__backend_hears_after_all_revokes),
         cmocka_unit_test(test_election__orderly_end_with_nothing_granted__backend_hears_at_once),
         cmocka_unit_test(test_election__faults__told_once_per_change_and_merged),
+        cmocka_unit_test(test_election__fault_passes_and_comes_again__told_again),
         cmocka_unit_test(test_election__fault_and_end_together__revoke_first),
         cmocka_unit_test(test_election__scope_component__groups_are_led_apart),
         cmocka_unit_test(test_dispatch__events_and_none__descriptor_says_so),
