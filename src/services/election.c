@@ -230,8 +230,7 @@ static const struct subject *find_contender(const pgk_ha *ha, const char *compon
 {
     const struct subject *subject;
 
-    TAILQ_FOREACH(subject, &ha->subjects, link)
-    {
+    TAILQ_FOREACH (subject, &ha->subjects, link) {
         if (subject->kind == SUBJECT_ELECTION && subject->state == SUBJECT_STARTED &&
             strcmp(((const pgk_election *)subject)->component, component) == 0)
             return subject;

@@ -13,8 +13,7 @@ struct ha_group *group_get(pgk_ha *ha, const char *name)
 {
     struct ha_group *group;
 
-    TAILQ_FOREACH(group, &ha->groups, link)
-    {
+    TAILQ_FOREACH (group, &ha->groups, link) {
         if (strcmp(group->name, name) == 0) {
             group->refs++;
             return group;
@@ -55,8 +54,7 @@ static void wake_contenders(pgk_ha *ha, const struct ha_group *group)
 {
     struct subject *subject;
 
-    TAILQ_FOREACH(subject, &ha->subjects, link)
-    {
+    TAILQ_FOREACH (subject, &ha->subjects, link) {
         if (as_contender(subject, group) != NULL)
             subject_mark_dirty(subject);
     }
@@ -99,8 +97,7 @@ static bool has_successor(const pgk_ha *ha, const pgk_election *election)
 {
     struct subject *subject;
 
-    TAILQ_FOREACH(subject, &ha->subjects, link)
-    {
+    TAILQ_FOREACH (subject, &ha->subjects, link) {
         const pgk_election *other = as_contender(subject, election->group);
 
         if (other != NULL && other != election && subject->state == SUBJECT_STARTED &&
@@ -176,8 +173,7 @@ static void on_group_fault(void *ctx, void *group_ctx, const pgk_error *error)
     pgk_ha *ha = ctx;
     struct subject *subject;
 
-    TAILQ_FOREACH(subject, &ha->subjects, link)
-    {
+    TAILQ_FOREACH (subject, &ha->subjects, link) {
         pgk_election *election = as_contender(subject, group_ctx);
 
         if (election == NULL || subject->state != SUBJECT_STARTED)

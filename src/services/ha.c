@@ -173,8 +173,7 @@ static struct subject *first_unrevoked(const pgk_ha *ha)
 {
     struct subject *subject;
 
-    TAILQ_FOREACH(subject, &ha->subjects, link)
-    {
+    TAILQ_FOREACH (subject, &ha->subjects, link) {
         if (subject->kind == SUBJECT_ELECTION && ((pgk_election *)subject)->granted.live)
             return subject;
     }
