@@ -61,7 +61,9 @@ static void keeper_main(void *arg)
         contend_step(backend);
         sentinel_step(backend);
         listen_step(backend);
-        wait_for_something(backend);
+        if (!finished(backend)) { /* the steps may have done the last thing; nothing would wake us */
+            wait_for_something(backend);
+        }
     }
     session_close(&backend->lock);
     session_close(&backend->sentinel);
