@@ -2,8 +2,8 @@
  * pgkeeper/ha.h - the handle: one per process and cluster, from which all services come.
  *
  * A handle may be used from any number of threads. It runs at most two threads of its own: the
- * keeper (all background connections) and the notifier (the application's callbacks), plus one for
- * the length of a host name look-up. With `dispatch: manual` there is no notifier: the application
+ * keeper (all background connections) and the notifier (the application's callbacks), plus one for each
+ * connection while it is being made, so that names and logins never delay a heartbeat. With `dispatch: manual` there is no notifier: the application
  * polls pgk_ha_fd() in its own loop and calls pgk_ha_dispatch(); heartbeats go on regardless.
  *
  * fork(): a handle works in the process that opened it, and only there. In a child every call on it
@@ -59,7 +59,8 @@ PGK_API pgk_status pgk_ha_open_client(const pgk_config *config, pgk_ha **ret_ha,
 /*
  * Closes the handle: leaves all elections (revoking what is granted, resigning gracefully), stops all
  * retrievers, ends the sessions and threads. Stored data stays. Idempotent. Waits for a callback that
- * is running and for the resignation, at most about the lease's session timeout for the latter.
+ * is running, for the resignation (at most two session timeouts), and for a host name look-up that is under
+ * way.
  * When it returns, no callback runs and none will. Called from inside a callback it delivers the
  * outstanding revokes on that thread before it returns, and does not deadlock.
  * Everything is closed even if a part fails; the first error is reported with the count of the others:

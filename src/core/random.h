@@ -1,4 +1,4 @@
-/* core/random.h - jitter for waits, so that many processes do not come back at the same moment. Any thread. */
+/* core/random.h - jitter for waits, so that many processes do not come back at once. Any thread. */
 #ifndef PGK_CORE_RANDOM_H
 #define PGK_CORE_RANDOM_H
 

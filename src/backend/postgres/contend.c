@@ -185,22 +185,24 @@ static void drop(struct backend *backend, pgk_status status, const char *message
 
 /* ------------------------------------------------------------------ answers */
 
-/* Every good answer renews the lease, counted from the moment its question was sent. */
+/*
+ * Every good answer renews the lease, counted from the moment its question was sent. False: too late; a late answer
+ * does not revive, nor does one after a reader has been told that the deadline has passed.
+ */
 static bool renew(struct backend *backend)
 {
     int64_t now = clock_now_ns();
     int64_t until = backend->lock.sent_ns + ms_to_ns(profile_of(backend)->lease_ms);
     bool in_time = now < until && (now < backend->lease_until_ns || !holds_any(backend));
-    if (!in_time) {
-        return false; /* a late answer does not revive */
-    }
-    backend->lease_until_ns = until;
-    for (struct backend_group *g = backend->groups; g != NULL; g = g->next) {
+    for (struct backend_group *g = backend->groups; in_time && g != NULL; g = g->next) {
         if (g->wanted && g->rules.state == GROUP_LEADING) {
-            tenure_renew(g->tenure, now, until);
+            in_time = tenure_renew(g->tenure, now, until);
         }
     }
-    return true;
+    if (in_time) {
+        backend->lease_until_ns = until;
+    }
+    return in_time;
 }
 
 static const char *cell(const struct backend *backend, int column)
