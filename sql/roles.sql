@@ -1,0 +1,105 @@
+-- Roles for pgkeeper, for psql, run by a superuser after `pgkeeper migrate up` and again after each migration:
+--
+--     psql -X -v ON_ERROR_STOP=1 -v schema=pgkeeper -f sql/roles.sql
+--
+-- Makes four roles without login where they are missing and gives them what they need; grant them to your own login
+-- roles. All names are variables (-v owner=... -v application=... -v monitor=... -v operator=...):
+--   owner        owns the schema and all in it; functions run with its rights. Migrate as it:
+--                PGOPTIONS='-c role=pgkeeper_owner' pgkeeper migrate up
+--   application  what libpgkeeper needs, and fence() for the application's own transactions; no table can be written
+--   monitor      reads: the views, the history, the audit, who leads; enough for the reading verbs and `pgkeeper watch`
+--   operator     monitor, and request_handover() and kick()
+-- PUBLIC gets nothing. What these roles had been granted on the schema before is taken away first: the result is
+-- always what stands here. One transaction: all or nothing.
+
+\set ON_ERROR_STOP on
+\if :{?schema}
+\else
+\set schema pgkeeper
+\endif
+\if :{?owner}
+\else
+\set owner pgkeeper_owner
+\endif
+\if :{?application}
+\else
+\set application pgkeeper_application
+\endif
+\if :{?monitor}
+\else
+\set monitor pgkeeper_monitor
+\endif
+\if :{?operator}
+\else
+\set operator pgkeeper_operator
+\endif
+
+BEGIN;
+SET LOCAL lock_timeout = '5s';
+SET LOCAL search_path = pg_catalog;
+
+SELECT format('DO $$ BEGIN RAISE EXCEPTION %L; END $$',
+              format('there is no pgkeeper schema "%s" here: run pgkeeper migrate up first', :'schema'))
+ WHERE to_regclass(format('%I.schema_history', :'schema')) IS NULL
+\gexec
+
+SELECT format('CREATE ROLE %I NOLOGIN', wanted.name)
+  FROM (VALUES (:'owner'), (:'application'), (:'monitor'), (:'operator')) AS wanted(name)
+ WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = wanted.name)
+\gexec
+
+-- Ownership: the schema, its tables (with their sequences and indexes), views and functions. Nothing else of anybody's.
+ALTER SCHEMA :"schema" OWNER TO :"owner";
+SELECT format('ALTER %s %s OWNER TO %I', CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, c.oid::regclass, :'owner')
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname = :'schema' AND c.relkind IN ('r', 'p', 'v') AND pg_get_userbyid(c.relowner) <> :'owner'
+UNION ALL
+SELECT format('ALTER ROUTINE %s OWNER TO %I', p.oid::regprocedure, :'owner')
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+ WHERE n.nspname = :'schema' AND pg_get_userbyid(p.proowner) <> :'owner'
+\gexec
+
+-- kick() and a take-over that finds a stopped leader's transaction open end sessions of the application's roles.
+SELECT set_config('pgkeeper.owner_role', :'owner', true) AS owner \gset
+DO $$
+BEGIN
+    EXECUTE format('GRANT pg_signal_backend TO %I', current_setting('pgkeeper.owner_role'));
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE NOTICE 'pg_signal_backend could not be granted to %: kick() will be refused, and so will a take-over from a leader stopped in a transaction',
+        current_setting('pgkeeper.owner_role');
+END $$;
+
+-- From nothing.
+REVOKE ALL ON SCHEMA :"schema" FROM PUBLIC, :"application", :"monitor", :"operator";
+REVOKE ALL ON ALL TABLES IN SCHEMA :"schema" FROM PUBLIC, :"application", :"monitor", :"operator";
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA :"schema" FROM PUBLIC, :"application", :"monitor", :"operator";
+REVOKE ALL ON ALL ROUTINES IN SCHEMA :"schema" FROM PUBLIC, :"application", :"monitor", :"operator";
+GRANT USAGE ON SCHEMA :"schema" TO :"application", :"monitor", :"operator";
+
+-- Functions by name, so that a new signature needs no new line; each must exist.
+CREATE TEMPORARY TABLE pgkeeper_grants ON COMMIT DROP AS
+SELECT w.name, w.role_name, p.oid AS found
+  FROM (SELECT unnest('{fence, join_member, enroll, withdraw_member, watch_member, take_over, release, report_end, rehearse,
+                        confirm, withdraw, listen, channel, is_held, is_alive, epoch_text, lock_class}'::text[]), :'application'
+        UNION ALL
+        SELECT unnest('{is_held, is_alive, epoch_text, listen, channel}'::text[]), :'monitor'
+        UNION ALL
+        SELECT unnest('{request_handover, kick, find_leadership}'::text[]), :'operator') AS w(name, role_name)
+  LEFT JOIN pg_namespace n ON n.nspname = :'schema'
+  LEFT JOIN pg_proc p ON p.pronamespace = n.oid AND p.proname = w.name;
+
+SELECT format('DO $$ BEGIN RAISE EXCEPTION %L; END $$', 'the schema has no function ' || string_agg(g.name, ', '))
+  FROM pg_temp.pgkeeper_grants g WHERE g.found IS NULL HAVING count(*) > 0
+\gexec
+SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', g.found::regprocedure, g.role_name) FROM pg_temp.pgkeeper_grants g
+\gexec
+
+SELECT format('GRANT SELECT ON %I.%I TO %I', :'schema', w.name, w.role_name)
+  FROM (SELECT unnest('{schema_meta, member, leadership, leader}'::text[]), :'application'
+        UNION ALL
+        SELECT unnest('{schema_meta, schema_history, leadership, leader, leader_history, event, stat_leaders, stat_contenders}'::text[]),
+               :'monitor') AS w(name, role_name)
+\gexec
+
+GRANT :"monitor" TO :"operator";
+COMMIT;
