@@ -189,6 +189,27 @@ static int check_schema_name(const struct cli *cli)
     return CLI_OK;
 }
 
+/* A string that libpq cannot read is a mistake of the caller, not a connection that failed. */
+static int check_conninfo(const struct cli *cli)
+{
+    const char *uri = config_value(cli, CLI_KEY_URI);
+    if (strchr(uri, '=') == NULL && strstr(uri, "://") == NULL) {
+        return CLI_OK; /* empty, or the name of a database */
+    }
+    char *message = NULL;
+    PQconninfoOption *options = PQconninfoParse(uri, &message);
+    int code = CLI_OK;
+    if (options == NULL) {
+        pgk_error error = {.status = PGK_ERR_CONFIG};
+        copy_message(error.message, sizeof error.message,
+                     message != NULL ? message : "out of memory");
+        code = usage_error(cli, "connection string: %s", error.message);
+    }
+    PQconninfoFree(options);
+    PQfreemem(message);
+    return code;
+}
+
 int db_enter(struct db *db)
 {
     const char *values[] = {db_schema(db), "false"};
@@ -199,6 +220,9 @@ int db_connect(struct db *db, const struct cli *cli)
 {
     *db = (struct db){.cli = cli};
     int code = check_schema_name(cli);
+    if (code == CLI_OK) {
+        code = check_conninfo(cli);
+    }
     if (code != CLI_OK) {
         return code;
     }

@@ -31,6 +31,8 @@ int migrate_down(struct cli *cli, int target, int timeout_ms, bool dry_run, bool
 int migration_begin(struct db *db, int64_t deadline_ms, int *ret_version);
 /* Sets search_path to a schema and pg_temp for this transaction. */
 int migration_enter(struct db *db, const char *schema);
+/* Did a migration fail because somebody else held a lock for too long? */
+bool migration_was_locked_out(const pgk_error *error);
 /* CREATE SCHEMA; the name is quoted. */
 int migration_create_schema(struct db *db, const char *schema);
 

@@ -12,8 +12,9 @@
 #include "cli_statements.h"
 #include "output.h"
 
-/* Undoes one migration in the transaction that is open; leaves it open. */
-static int undo(struct db *db, const struct migration *migration)
+/* Undoes one migration in the transaction that is open; leaves it open. CLI_TIMED_OUT: a lock of somebody
+ * else was in the way; said only when it is too late to try again. */
+static int undo(struct db *db, const struct migration *migration, bool last_try)
 {
     pgk_error error;
     int code = migration_enter(db, db_schema(db));
@@ -21,9 +22,14 @@ static int undo(struct db *db, const struct migration *migration)
         return code;
     }
     if (db_try_script(db, migration->down, &error) != PGK_OK) {
+        bool locked = migration_was_locked_out(&error);
+        if (locked && !last_try) {
+            return CLI_TIMED_OUT;
+        }
         say(db->cli, "undoing %04d_%s failed, nothing was changed by it", migration->version,
             migration->name);
-        return fail(db->cli, &error);
+        code = fail(db->cli, &error);
+        return locked ? CLI_TIMED_OUT : code;
     }
     if (migration->version == 1) {
         return CLI_OK; /* schema_history went with it */
@@ -90,7 +96,7 @@ static int rehearse(struct db *db, int version, int target, bool *ret_lossy)
         snprintf(counts[row], sizeof counts[row], "%s", db_text(rows, 0, 0));
     }
     for (int i = version; code == CLI_OK && i > target; i--) {
-        code = undo(db, &migrations[i - 1]);
+        code = undo(db, &migrations[i - 1], true);
     }
     if (code == CLI_OK) {
         code = db_query(db, sql_migrate_tables, 1, &schema, &after);
@@ -133,7 +139,14 @@ static int undo_down_to(struct db *db, int64_t deadline, int target)
             return CLI_OK;
         }
         const struct migration *migration = &migrations[version - 1];
-        code = undo(db, migration);
+        bool last_try = now_ms() >= deadline;
+        code = undo(db, migration, last_try);
+        if (code == CLI_TIMED_OUT && !last_try) {
+            code = db_execute(db, "ROLLBACK", 0, NULL);
+            if (code == CLI_OK) {
+                continue;
+            }
+        }
         if (code == CLI_OK) {
             code = db_execute(db, "COMMIT", 0, NULL);
         }

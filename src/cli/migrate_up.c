@@ -80,6 +80,11 @@ int migration_begin(struct db *db, int64_t deadline_ms, int *ret_version)
     }
 }
 
+bool migration_was_locked_out(const pgk_error *error)
+{
+    return strcmp(error->sqlstate, "55P03") == 0 || strcmp(error->sqlstate, "40P01") == 0;
+}
+
 int migration_enter(struct db *db, const char *schema)
 {
     const char *values[] = {schema, "true"};
@@ -152,7 +157,7 @@ static int apply(struct db *db, const struct migration *migration, bool *ret_aga
     if (db_try_script(db, migration->up, &error) == PGK_OK) {
         return record(db, migration, db_text(moment, 0, 0));
     }
-    if (strcmp(error.sqlstate, "55P03") == 0 || strcmp(error.sqlstate, "40P01") == 0) {
+    if (migration_was_locked_out(&error)) {
         *ret_again = true;
         return db_execute(db, "ROLLBACK", 0, NULL);
     }

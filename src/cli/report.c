@@ -60,8 +60,6 @@ enum cli_exit exit_code_of(pgk_status status)
         return CLI_NO_CONNECTION;
     case PGK_ERR_NOT_FOUND:
     case PGK_ERR_FENCED:
-    case PGK_ERR_CONFLICT:
-    case PGK_ERR_ALREADY_EXISTS:
         return CLI_CONDITION_FALSE;
     case PGK_ERR_TIMEOUT:
     case PGK_ERR_OUTCOME_UNKNOWN:
@@ -75,6 +73,8 @@ enum cli_exit exit_code_of(pgk_status status)
     case PGK_ERR_READ_ONLY:
     case PGK_ERR_STALE_PRIMARY:
     case PGK_ERR_RESOURCE:
+    case PGK_ERR_CONFLICT:
+    case PGK_ERR_ALREADY_EXISTS:
     case PGK_ERR_TOO_LARGE:
     case PGK_ERR_CORRUPT:
     case PGK_ERR_DATABASE:

@@ -46,7 +46,11 @@ int cmd_version(struct cli *cli, int argc, char **argv)
     if (code != CLI_OK) {
         return code;
     }
+    bool extra = arguments.positional.count > 0 || arguments.rest != NULL;
     arguments_free(&arguments);
+    if (extra) {
+        return usage_error(cli, "takes no arguments");
+    }
     char newest[16];
     snprintf(newest, sizeof newest, "%d", migrations_count);
     PGresult *rows = output_new_rows(2, names, NULL);
