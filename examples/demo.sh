@@ -1,0 +1,249 @@
+#!/usr/bin/env bash
+# The demo: three real masters on a private PostgreSQL; one is killed, one is stopped, one hands over.
+# Prints what happens, with times, and exits 0 only if all of it did. --keep leaves everything up until Enter.
+#
+# Every time is the difference of two stamps of this machine's clock: one taken just before the signal is sent,
+# one by the master first thing in its callback.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+build=${PGK_BUILD_DIR:-$here/../build/dev}
+pgkeeper=$build/src/cli/pgkeeper
+cluster=demo
+
+if [ "${1:-}" != --inside ]; then
+    case ${1:-} in
+        '' | --keep) ;;
+        *) echo "usage: demo.sh [--keep]" >&2; exit 2 ;;
+    esac
+    for program in "$pgkeeper" "$build/examples/master"; do
+        [ -x "$program" ] || { echo "demo: $program is not built: run ./dev build" >&2; exit 1; }
+    done
+    exec "$pgkeeper" server --migrate -- bash "$here/demo.sh" --inside "$@"
+fi
+shift
+keep=${1:-}
+
+unset "${!PGKEEPER_@}"
+export PGKEEPER_HIGH_AVAILABILITY_CLUSTER_ID=$cluster
+export PGCONNECT_TIMEOUT=10
+
+# ---- output ------------------------------------------------------------------------------------------------
+
+bold='' dim='' green='' red='' plain=''
+if [ -t 1 ]; then
+    bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'
+fi
+
+now_us() { local t=${EPOCHREALTIME/[.,]/}; printf -v "$1" '%s' "$t"; }
+started=0 t0=0 t1=0
+now_us started
+
+# ms SPAN_US: "2.3 ms" or "1.41 s" in the variable `span`.
+ms() {
+    if (($1 < 1000000)); then
+        printf -v span '%d.%d ms' $(($1 / 1000)) $(($1 % 1000 / 100))
+    else
+        printf -v span '%d.%02d s' $(($1 / 1000000)) $(($1 % 1000000 / 10000))
+    fi
+}
+
+say() {
+    local t
+    now_us t
+    t=$(((t - started) / 10000))
+    printf '%s%3d.%02d s%s  %s\n' "$dim" $((t / 100)) $((t % 100)) "$plain" "$*"
+}
+
+heading() {
+    step=$1
+    printf '\n%s%s%s\n' "$bold" "$1" "$plain"
+}
+
+fail() {
+    printf '\n%sFAILED%s in the step "%s":\n' "$red" "$plain" "$step"
+    printf '%s\n' "$*" 'What the masters said:' "${events[@]}" 'On their stderr:' | fold -s -w 78 | sed 's/^/  /'
+    cat "$dir"/*.err | fold -w 78 | sed 's/^/  /'
+    exit 1
+} >&2
+
+# ---- masters -----------------------------------------------------------------------------------------------
+
+dir=$(mktemp -d "${TMPDIR:-/tmp}/pgkeeper-demo.XXXXXX")
+declare -A pid=()
+events=()
+step='start'
+
+cleanup() {
+    local name
+    trap '' INT TERM HUP
+    for name in "${!pid[@]}"; do
+        kill -KILL "${pid[$name]}" 2>/dev/null || true
+        wait "${pid[$name]}" 2>/dev/null || true
+    done
+    rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+mkfifo "$dir/events"
+exec {from_masters}<>"$dir/events"
+
+start_master() {
+    "$build/examples/master" "$1" "tcp://$1:7000" >"$dir/events" 2>>"$dir/$1.err" {from_masters}>&- &
+    pid[$1]=$!
+}
+
+# expect NAME|* WHAT SINCE_US TIMEOUT_MS: the first line of a master, not older than SINCE, that begins with WHAT.
+# Sets at_us, name, rest.
+expect() {
+    local i=0 line stamp who what deadline left
+    now_us deadline
+    deadline=$((deadline + $4 * 1000))
+    while :; do
+        while ((i < ${#events[@]})); do
+            read -r stamp who what <<<"${events[i]}"
+            i=$((i + 1))
+            # shellcheck disable=SC2053 # $1 may be the pattern *
+            if [[ ${stamp/./} -ge $3 && $who == $1 && $what == "$2"* ]]; then
+                at_us=${stamp/./} name=$who rest=${what#"$2"}
+                return
+            fi
+        done
+        now_us left
+        left=$((deadline - left))
+        ((left > 0)) || fail "no master $1 said \"$2\" within $4 ms"
+        printf -v left '%d.%06d' $((left / 1000000)) $((left % 1000000))
+        if read -r -t "$left" -u "$from_masters" line; then
+            events+=("$line")
+        fi
+    done
+}
+
+sql() { psql -X -A -t -q -v ON_ERROR_STOP=1 -c "SET search_path = pgkeeper" -c "$1"; }
+
+# until_sql WHAT WANTED QUERY: waits until the query answers what is wanted.
+until_sql() {
+    local got='' deadline t
+    now_us deadline
+    deadline=$((deadline + 10000000))
+    while got=$(sql "$3") && [ "$got" != "$2" ]; do
+        now_us t
+        ((t < deadline)) || fail "$1: wanted $2, got $got"
+        read -r -t 0.02 -u "$from_masters" line && events+=("$line")
+    done
+}
+
+standbys_ready() {
+    until_sql 'standbys in place' "$1" \
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = 'member'::regclass"
+}
+
+# ---- the story ---------------------------------------------------------------------------------------------
+
+printf '%spgkeeper demo%s: three masters, one private PostgreSQL %s\n' "$bold" "$plain" \
+    "$(sql 'SHOW server_version' | cut -d ' ' -f 1)"
+
+heading '1. Three masters contend for the component "dispatcher"'
+sql 'CREATE TABLE public.demo_work (id bigserial, master text, epoch bigint)'
+now_us t0
+for name in alpha beta gamma; do start_master "$name"; done
+expect '*' 'granted epoch ' "$t0" 10000
+leader=$name first_epoch=$rest
+expect "$leader" 'confirmed' "$t0" 5000
+say "$leader leads, epoch $first_epoch, and has published tcp://$leader:7000"
+standbys_ready 2
+until_sql 'work of the leader' t "SELECT count(*) >= 2 FROM public.demo_work WHERE master = '$leader'"
+say 'the other two stand by; the leader writes every 50 ms, each time fenced'
+
+heading '2. The leader is killed (kill -9)'
+killed=$leader
+now_us t0
+kill -KILL "${pid[$killed]}"
+expect '*' 'granted epoch ' "$t0" 10000
+wait "${pid[$killed]}" 2>/dev/null || true
+leader=$name second_epoch=$rest
+ms $((at_us - t0))
+say "$killed is dead; ${green}$leader leads $span after the kill${plain}, epoch $second_epoch"
+[ "$leader" != "$killed" ] || fail "a dead process leads"
+expect "$leader" 'confirmed' "$t0" 5000
+start_master "$killed"
+standbys_ready 2
+say "$killed is started again and stands by"
+
+heading '3. The leader is stopped (kill -STOP), longer than its lease'
+stopped=$leader
+now_us t0
+kill -STOP "${pid[$stopped]}"
+say "$stopped is frozen: it cannot give up, it cannot even know"
+expect '*' 'granted epoch ' "$t0" 20000
+leader=$name third_epoch=$rest
+ms $((at_us - t0))
+[ "$leader" != "$stopped" ] || fail "a stopped process was granted"
+say "${green}$leader leads $span after the stop${plain}, epoch $third_epoch:"
+say 'the server ended the silent session (session-timeout 1.5 s)'
+expect "$leader" 'confirmed' "$t0" 5000
+# SIGUSR1 waits in the frozen process: a write with the old token is the first thing it tries.
+kill -USR1 "${pid[$stopped]}"
+now_us t1
+kill -CONT "${pid[$stopped]}"
+expect "$stopped" 'has_leadership ' "$t1" 5000
+ms $((at_us - t1))
+[ "$rest" = false ] || fail "$stopped believed in its leadership after $span"
+say "$stopped runs again; $span later it knows that it does not lead"
+expect "$stopped" 'late write ' "$t1" 5000
+[ "$rest" = PGK_ERR_FENCED ] || fail "the late write of $stopped ended in $rest"
+say "its write with the old token, tried all the same: ${green}refused, $rest${plain}"
+expect "$stopped" 'revoked' "$t1" 5000
+standbys_ready 2
+
+heading '4. The leader hands over to a member of our choice'
+say "\$ pgkeeper switchover dispatcher --to $stopped"
+giver=$leader
+now_us t0
+"$pgkeeper" switchover dispatcher --to "$stopped" >"$dir/switchover.err" 2>&1 ||
+    fail "the command failed with exit code $?"
+expect "$giver" 'revoked' "$t0" 5000
+revoked_us=$at_us
+expect "$stopped" 'granted epoch ' "$t0" 5000
+leader=$name fourth_epoch=$rest
+ms $((at_us - t0))
+whole=$span
+ms $((at_us - revoked_us))
+say "$giver finished its work and resigned; ${green}$leader leads $span later${plain},"
+say "epoch $fourth_epoch; $whole from the command line to the new leader"
+expect "$leader" 'confirmed' "$t0" 5000
+
+heading '5. What a DBA sees, in SQL'
+until_sql 'history' "$killed lost,$stopped lease_expired,$giver switchover,$leader " \
+    "SELECT string_agg(member_name || ' ' || coalesce(end_reason, ''), ',' ORDER BY epoch) FROM leader_history"
+until_sql 'epochs of the work, in order of writing' t \
+    "SELECT bool_and(epoch >= before) FROM (SELECT epoch, lag(epoch, 1, 0::bigint) OVER (ORDER BY id) AS before
+                                             FROM public.demo_work) AS w"
+psql -X -q -P footer=off -P border=1 -P pager=off -c "SET search_path = pgkeeper" -c "
+    SELECT epoch_text(epoch) AS epoch, member_name AS leader, to_char(granted_at, 'HH24:MI:SS.MS') AS granted,
+           to_char(ended_at, 'HH24:MI:SS.MS') AS ended, end_reason, began_after
+      FROM leader_history ORDER BY leader_history.epoch"
+say "$(sql 'SELECT count(*) FROM public.demo_work') writes were done, none of an older epoch after a newer one"
+
+if [ "$keep" = --keep ]; then
+    heading 'Look around'
+    printf '  psql -h %s -p %s -U %s %s\n' "$PGHOST" "$PGPORT" "$PGUSER" "$PGDATABASE"
+    printf '  TABLE pgkeeper.stat_leaders;  TABLE pgkeeper.stat_contenders;\n\n'
+    printf 'Enter ends the demo. '
+    read -r _ || wait
+else
+    printf '\nTo look around yourself: ./dev demo --keep, then\n'
+    printf '  psql -h %s -p %s -U %s %s\n' "$PGHOST" "$PGPORT" "$PGUSER" "$PGDATABASE"
+fi
+
+step='end'
+now_us t0
+for name in "${!pid[@]}"; do kill -TERM "${pid[$name]}"; done
+for name in "${!pid[@]}"; do
+    wait "${pid[$name]}" 2>/dev/null || fail "$name ended with exit code $?"
+    unset "pid[$name]"
+done
+say 'all of it happened; everything is stopped and removed'
