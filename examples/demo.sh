@@ -19,7 +19,7 @@ if [ "${1:-}" != --inside ]; then
     for program in "$pgkeeper" "$build/examples/master"; do
         [ -x "$program" ] || { echo "demo: $program is not built: run ./dev build" >&2; exit 1; }
     done
-    exec "$pgkeeper" server --migrate -- bash "$here/demo.sh" --inside "$@"
+    exec "$pgkeeper" server -- bash "$here/demo.sh" --inside "$@"
 fi
 shift
 keep=${1:-}
@@ -35,7 +35,7 @@ if [ -t 1 ]; then
     bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'
 fi
 
-now_us() { local t=${EPOCHREALTIME/[.,]/}; printf -v "$1" '%s' "$t"; }
+now_us() { printf -v "$1" '%s' "${EPOCHREALTIME/[.,]/}"; }
 started=0 t0=0 t1=0
 now_us started
 
@@ -147,6 +147,7 @@ printf '%spgkeeper demo%s: three masters, one private PostgreSQL %s\n' "$bold" "
     "$(sql 'SHOW server_version' | cut -d ' ' -f 1)"
 
 heading '1. Three masters contend for the component "dispatcher"'
+"$pgkeeper" migrate up >"$dir/migrate.err" 2>&1 || fail "the schema could not be made"
 sql 'CREATE TABLE public.demo_work (id bigserial, master text, epoch bigint)'
 now_us t0
 for name in alpha beta gamma; do start_master "$name"; done
