@@ -20,16 +20,14 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-#define WORK_EVERY_MS 50
-
 struct master {
     const char *name;
     const char *address;
     const char *uri;
     pgk_election *election;
-    int stop_fd; /* readable: the worker has to end */
     bool working;
     pthread_t worker;
+    int stop_fd; /* readable: the worker has to end */
     pthread_mutex_t lock;
     pgk_token token; /* under lock: of this tenure, or of the last one */
 };
@@ -50,7 +48,7 @@ static void say(const struct master *master, const char *format, ...)
 static pgk_status run(PGconn *db, const char *sql, int count, const char *const *values)
 {
     PGresult *result = PQexecParams(db, sql, count, NULL, values, NULL, NULL, 0);
-    const ExecStatusType outcome = PQresultStatus(result);
+    ExecStatusType outcome = PQresultStatus(result);
     pgk_status status = PGK_OK;
     if (outcome != PGRES_COMMAND_OK && outcome != PGRES_TUPLES_OK) {
         const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -61,7 +59,7 @@ static pgk_status run(PGconn *db, const char *sql, int count, const char *const 
     return status;
 }
 
-/* A transaction of our own that commits only if we lead: any statements, and the fence before COMMIT. */
+/* A transaction of our own that commits only if we lead. */
 static pgk_status write_fenced(PGconn *db, const char *name, const pgk_token *token)
 {
     char id[16], epoch[24];
@@ -92,7 +90,7 @@ static void *work(void *user)
     PGconn *db = PQconnectdb(master->uri);
     pgk_status status = PGK_OK;
     long writes = 0;
-    while (status != PGK_ERR_FENCED && poll(&stop, 1, WORK_EVERY_MS) == 0 &&
+    while (status != PGK_ERR_FENCED && poll(&stop, 1, 50) == 0 &&
            pgk_election_has_leadership(master->election, &token.session_id)) {
         status = write_fenced(db, master->name, &token);
         if (status == PGK_OK) {
@@ -129,8 +127,7 @@ static void on_revoke(void *user, const pgk_uuid *session_id, int64_t epoch)
 {
     struct master *master = user;
     eventfd_t count;
-    (void)session_id;
-    (void)epoch;
+    (void)session_id, (void)epoch;
     if (master->working) {
         eventfd_write(master->stop_fd, 1);
         pthread_join(master->worker, NULL);

@@ -18,8 +18,12 @@
 static int64_t next_ns(struct backend *backend)
 {
     keeper_lock(backend);
+    /* Closing ends as soon as the last release is answered: nothing else may come that would wake us. */
+    int64_t close_ns = !backend->closing       ? CLOCK_NEVER
+                       : contend_busy(backend) ? backend->close_until_ns
+                                               : 0;
     int64_t next[4] = {contend_next_ns(backend), sentinel_next_ns(backend), listen_next_ns(backend),
-                       backend->closing ? backend->close_until_ns : CLOCK_NEVER};
+                       close_ns};
     keeper_unlock(backend);
     int64_t earliest = next[0];
     for (size_t i = 1; i < 4; i++) {

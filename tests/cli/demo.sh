@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# The demo as a user runs it: all of it happens, it fits a terminal, and nothing stays behind, also after ^C.
+# Its server is its own; the one this case is given is not used.
+set -euo pipefail
+source_dir=$1
+out=$(mktemp)
+demo=
+
+fail() {
+    echo "not ok: $*" >&2
+    cat "$out" >&2
+    exit 1
+}
+
+leftovers() {
+    local dir
+    for dir in "$TMPDIR"/*; do
+        if [ -e "$dir" ]; then echo "$dir"; fi
+    done
+}
+
+# A directory of this case alone, short enough for a socket and open to the user that the server runs as.
+TMPDIR=$(mktemp -d /tmp/pgkd.XXXXXX)
+chmod 1777 "$TMPDIR"
+export TMPDIR
+trap 'rm -rf "$out" "$TMPDIR"; [ -z "$demo" ] || kill -KILL -- "-$demo" 2>/dev/null || true' EXIT
+
+"$source_dir/examples/demo.sh" </dev/null >"$out" 2>&1 || fail "the demo failed with exit code $?"
+grep -q 'PGK_ERR_FENCED' "$out" || fail "no refused write"
+grep -q 'all of it happened' "$out" || fail "no good end"
+long=$(awk 'length > 80' "$out")
+[ -z "$long" ] || fail "lines over 80 columns: $long"
+[ -z "$(leftovers)" ] || fail "left behind: $(leftovers)"
+
+# In the middle of the third step the terminal sends SIGINT to all of them.
+set -m
+"$source_dir/examples/demo.sh" </dev/null >"$out" 2>&1 &
+demo=$!
+set +m
+deadline=$((SECONDS + 60))
+until grep -q frozen "$out"; do
+    ((SECONDS < deadline)) || fail "the demo did not get to its third step"
+    sleep 0.05
+done
+kill -INT -- "-$demo"
+code=0
+wait "$demo" || code=$?
+((code == 130)) || fail "after SIGINT the exit code is $code"
+[ -z "$(leftovers)" ] || fail "left behind after SIGINT: $(leftovers)"
+for status in /proc/[0-9]*/stat; do
+    # Field 5 is the process group.
+    read -r _ _ _ _ group _ <"$status" 2>/dev/null || continue
+    [ "$group" != "$demo" ] || fail "process ${status//[!0-9]/} stayed behind after SIGINT"
+done
+demo=
+echo ok
