@@ -50,6 +50,9 @@ static void enter(struct actor *actor, const struct tape_event *event)
     if (tape->depth > 0 && !pthread_equal(tape->inside, pthread_self())) {
         breach(tape, actor->name, "called back while another thread runs a callback");
     }
+    if (atomic_load(&actor->silent)) {
+        breach(tape, actor->name, "called back after it was closed");
+    }
     tape->inside = pthread_self();
     tape->depth++;
     check_pairing(actor, event);

@@ -43,6 +43,7 @@ struct actor {
     void (*hook)(struct actor *actor);
     enum tape_kind hook_kind;
     atomic_int hooks_done;
+    atomic_bool silent; /* from now on a callback is a breach */
     pgk_ha *ha;
     pgk_election *election;
     pgk_retriever *retriever;
