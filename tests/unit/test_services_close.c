@@ -263,10 +263,10 @@ static void test_callback__revoke_closes_its_election__group_is_left_after_it(vo
     struct stage s;
     stage_open(&s, NULL);
     stage_contend(&s, 0);
-    lead(&s);
-    STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     s.a[0].hook = close_and_look;
     s.a[0].hook_kind = TAPE_REVOKE;
+    lead(&s);
+    STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     script_end(s.backend, "master", true);
     WAIT_UNTIL(script_counts(s.backend).left == 1, WAIT_LONG_MS);
     assert_int_equal(atomic_load(&let_go_early), 0);
@@ -293,13 +293,13 @@ static void test_callback__closes_handle_that_another_thread_closes__both_return
     stage_open(&s, NULL);
     stage_contend(&s, 0);
     stage_contend(&s, 1);
+    s.a[0].hook = close_handle_when_told;
+    s.a[0].hook_kind = TAPE_REVOKE;
     lead(&s);
     STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     STAGE_WAIT(&s, 1, TAPE_GRANT, 1);
     pgk_uuid session = s.a[0].session_id;
     atomic_store(&released, 0);
-    s.a[0].hook = close_handle_when_told;
-    s.a[0].hook_kind = TAPE_REVOKE;
     pthread_t closer;
     assert_int_equal(pthread_create(&closer, NULL, close_handle_thread, s.ha), 0);
     STAGE_WAIT(&s, 0, TAPE_REVOKE, 1);
