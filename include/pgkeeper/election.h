@@ -29,11 +29,11 @@ typedef struct pgk_election pgk_election;
 #define PGK_EPOCH_TEXT_SIZE 24
 
 /*
- * The callbacks of a contender. All run on the notifier thread (or inside pgk_ha_dispatch), one at a
- * time for the whole handle, never under a lock of the library. They may block: heartbeats and
- * the loss of leadership do not wait for them, but a resignation waits for the revoke
- * to return. They may call anything of the library, also close and free. None comes after
- * pgk_election_close or pgk_ha_close returned.
+ * The callbacks of a contender. All run on the notifier thread (or inside pgk_ha_dispatch), one at
+ * a time for the whole handle, never under a lock of the library. They may block: heartbeats and
+ * the loss of leadership do not wait for them, but a resignation waits for the revoke to return.
+ * They may call anything of the library, also close and free. None comes after pgk_election_close
+ * or pgk_ha_close returned.
  */
 typedef struct pgk_contender {
     size_t size; /* sizeof(pgk_contender) */
@@ -65,10 +65,10 @@ typedef struct pgk_token {
 } pgk_token;
 
 /*
- * Makes an election handle for a component. Touches nothing remote. `component` is copied.
- * Free it with pgk_election_free. PGK_ERR_INVALID_ARGUMENT: name empty, over 200 bytes or not UTF-8.
- * PGK_ERR_ILLEGAL_STATE: handle closed, opened for retrieval only, or of another process.
- * Since 0.1.
+ * Makes an election handle for a component. Touches nothing remote. `component` is copied. Free it
+ * with pgk_election_free. PGK_ERR_INVALID_ARGUMENT: name empty, over 200 bytes or not UTF-8.
+ * PGK_ERR_ILLEGAL_STATE: handle closed, opened for retrieval only, or of another process. Since
+ * 0.1.
  */
 PGK_API pgk_status pgk_ha_election(pgk_ha *ha, const char *component, pgk_election **ret_election,
                                    pgk_error *err);
@@ -105,15 +105,15 @@ PGK_API pgk_status pgk_election_confirm(pgk_election *election, const pgk_uuid *
 
 /*
  * True only while the group's lease has not run out AND session_id is that of the current tenure
- * AND the contender is started. No I/O, no lock; any thread, at any rate. False from the instant the
- * deadline passes, even if every thread of the library is stalled. False for NULL. Since 0.1.
+ * AND the contender is started. No I/O, no lock; any thread, at any rate. False from the instant
+ * the deadline passes, even if every thread of the library is stalled. False for NULL. Since 0.1.
  */
 PGK_API bool pgk_election_has_leadership(const pgk_election *election, const pgk_uuid *session_id);
 
 /*
  * Until when has_leadership(session_id) is certain to be true if nothing else ends the tenure:
- * nanoseconds of CLOCK_BOOTTIME; 0 when it is false now. Each heartbeat moves it on. For callers that
- * guard something outside the process. No I/O, no lock, any thread. Since 0.1.
+ * nanoseconds of CLOCK_BOOTTIME; 0 when it is false now. Each heartbeat moves it on. For callers
+ * that guard something outside the process. No I/O, no lock, any thread. Since 0.1.
  */
 PGK_API int64_t pgk_election_deadline_ns(const pgk_election *election, const pgk_uuid *session_id);
 
@@ -129,19 +129,19 @@ PGK_API pgk_status pgk_election_token(const pgk_election *election, pgk_token *r
                                       pgk_error *err);
 
 /*
- * Gives the leadership of the group to another contender, and goes on contending. The revoke callbacks
- * of the group run, then the lock is freed. Returns at once. For one session timeout this process
- * stands back, so that another one, if there is one, takes over; if none does it leads again.
- * PGK_ERR_ILLEGAL_STATE when the group does not lead here. Since 0.1.
+ * Gives the leadership of the group to another contender, and goes on contending. The revoke
+ * callbacks of the group run, then the lock is freed. Returns at once. For one session timeout this
+ * process stands back, so that another one, if there is one, takes over; if none does it leads
+ * again. PGK_ERR_ILLEGAL_STATE when the group does not lead here. Since 0.1.
  */
 PGK_API pgk_status pgk_election_resign(pgk_election *election, pgk_error *err);
 
 /*
- * Leaves the election. If the contender is granted, its revoke is delivered before this returns, and
- * its leader record is cleared; the last contender of a group to leave resigns the group. Other
+ * Leaves the election. If the contender is granted, its revoke is delivered before this returns,
+ * and its leader record is cleared; the last contender of a group to leave resigns the group. Other
  * components go on. close without start, and close twice: PGK_OK, nothing happens. Waits for a
- * callback of this contender that is running, unless called from a callback. Does not wait
- * for the database: the record is cleared and the lock freed right after. Since 0.1.
+ * callback of this contender that is running, unless called from a callback. Does not wait for the
+ * database: the record is cleared and the lock freed right after. Since 0.1.
  */
 PGK_API pgk_status pgk_election_close(pgk_election *election, pgk_error *err);
 

@@ -2,9 +2,10 @@
  * pgkeeper/ha.h - the handle: one per process and cluster, from which all services come.
  *
  * A handle may be used from any number of threads. It runs at most two threads of its own: the
- * keeper (all background connections) and the notifier (the application's callbacks), plus one for each
- * connection while it is being made, so that names and logins never delay a heartbeat. With `dispatch: manual` there is no notifier: the application
- * polls pgk_ha_fd() in its own loop and calls pgk_ha_dispatch(); heartbeats go on regardless.
+ * keeper (all background connections) and the notifier (the application's callbacks), plus one for
+ * each connection while it is being made, so that names and logins never delay a heartbeat. With
+ * `dispatch: manual` there is no notifier: the application polls pgk_ha_fd() in its own loop and
+ * calls pgk_ha_dispatch(); heartbeats go on regardless.
  *
  * fork(): a handle works in the process that opened it, and only there. In a child every call on it
  * answers PGK_ERR_ILLEGAL_STATE, has_leadership is false, and pgk_ha_free() releases
@@ -41,11 +42,12 @@ PGK_API void pgk_component_of_job(const pgk_uuid *job_id, char out[PGK_JOB_COMPO
  * Blocks until the database has been reached once and found fit, at most
  * high-availability.postgres.connect-timeout (15 s by default); passing faults (server starting,
  * too many connections) are retried within that time, lasting ones are reported at once:
- * PGK_ERR_CONFIG, PGK_ERR_ACCESS (login, TLS, missing database, permission), PGK_ERR_SCHEMA (missing,
- * too old, too new: the message names the command to run), PGK_ERR_UNSUPPORTED (server before 14, a
- * transaction pooler), PGK_ERR_CONNECTION or PGK_ERR_TIMEOUT when the time is up, PGK_ERR_NO_MEMORY.
- * Nothing is left behind on error. A DBA sees the process in the view stat_contenders once it
- * contends, and its sessions as application_name pgkeeper:<cluster>:<role>:<id>. Since 0.1.
+ * PGK_ERR_CONFIG, PGK_ERR_ACCESS (login, TLS, missing database, permission), PGK_ERR_SCHEMA
+ * (missing, too old, too new: the message names the command to run), PGK_ERR_UNSUPPORTED (server
+ * before 14, a transaction pooler), PGK_ERR_CONNECTION or PGK_ERR_TIMEOUT when the time is up,
+ * PGK_ERR_NO_MEMORY. Nothing is left behind on error. A DBA sees the process in the view
+ * stat_contenders once it contends, and its sessions as application_name
+ * pgkeeper:<cluster>:<role>:<id>. Since 0.1.
  */
 PGK_API pgk_status pgk_ha_open(const pgk_config *config, pgk_ha **ret_ha, pgk_error *err);
 
@@ -57,15 +59,14 @@ PGK_API pgk_status pgk_ha_open(const pgk_config *config, pgk_ha **ret_ha, pgk_er
 PGK_API pgk_status pgk_ha_open_client(const pgk_config *config, pgk_ha **ret_ha, pgk_error *err);
 
 /*
- * Closes the handle: leaves all elections (revoking what is granted, resigning gracefully), stops all
- * retrievers, ends the sessions and threads. Stored data stays. Idempotent. Waits for a callback that
- * is running, for the resignation (at most two session timeouts), and for a host name look-up that is under
- * way.
- * When it returns, no callback runs and none will. Called from inside a callback it delivers the
- * outstanding revokes on that thread before it returns, and does not deadlock.
- * Everything is closed even if a part fails; the first error is reported with the count of the others:
- * usually PGK_ERR_CONNECTION, when the resignation could not be written (the successor then
- * waits the grace in exclusive mode). Since 0.1.
+ * Closes the handle: leaves all elections (revoking what is granted, resigning gracefully), stops
+ * all retrievers, ends the sessions and threads. Stored data stays. Idempotent. Waits for a
+ * callback that is running, for the resignation (at most two session timeouts), and for a host name
+ * look-up that is under way. When it returns, no callback runs and none will. Called from inside a
+ * callback it delivers the outstanding revokes on that thread before it returns, and does not
+ * deadlock. Everything is closed even if a part fails; the first error is reported with the count
+ * of the others: usually PGK_ERR_CONNECTION, when the resignation could not be written (the
+ * successor then waits the grace in exclusive mode). Since 0.1.
  */
 PGK_API pgk_status pgk_ha_close(pgk_ha *ha, pgk_error *err);
 
@@ -76,16 +77,16 @@ PGK_API pgk_status pgk_ha_close(pgk_ha *ha, pgk_error *err);
 PGK_API void pgk_ha_free(pgk_ha *ha);
 
 /*
- * With `dispatch: manual`: the descriptor that becomes readable when callbacks are due, valid until the
- * handle is closed; -1 otherwise. Do not read from it. Since 0.1.
+ * With `dispatch: manual`: the descriptor that becomes readable when callbacks are due, valid until
+ * the handle is closed; -1 otherwise. Do not read from it. Since 0.1.
  */
 PGK_API int pgk_ha_fd(const pgk_ha *ha);
 
 /*
- * With `dispatch: manual`: runs the callbacks that are due, on the calling thread, and returns. Never
- * blocks but in the callbacks themselves. Calls from several threads take turns.
- * PGK_ERR_ILLEGAL_STATE when the handle has a notifier thread, is closed, or when called from inside
- * a callback. Since 0.1.
+ * With `dispatch: manual`: runs the callbacks that are due, on the calling thread, and returns.
+ * Never blocks but in the callbacks themselves. Calls from several threads take turns.
+ * PGK_ERR_ILLEGAL_STATE when the handle has a notifier thread, is closed, or when called from
+ * inside a callback. Since 0.1.
  */
 PGK_API pgk_status pgk_ha_dispatch(pgk_ha *ha, pgk_error *err);
 

@@ -2,9 +2,9 @@
  * pgkeeper/status.h - what a call answers: a status, and on request an error that says why.
  *
  * Every fallible call returns a pgk_status (PGK_OK is 0; it is never a count) and takes an optional
- * `pgk_error *err` as its last argument. The caller owns the error, usually on the stack; it need not
- * be initialised; the callee resets it, and fills it when the status is not PGK_OK. All functions
- * of this header are pure and may be called from any thread.
+ * `pgk_error *err` as its last argument. The caller owns the error, usually on the stack; it need
+ * not be initialised; the callee resets it, and fills it when the status is not PGK_OK. All
+ * functions of this header are pure and may be called from any thread.
  */
 #ifndef PGKEEPER_STATUS_H
 #define PGKEEPER_STATUS_H

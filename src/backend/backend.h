@@ -1,12 +1,12 @@
 /*
- * backend/backend.h - the seam between the services (argument checks, callbacks, rules of the contract)
- * and what keeps leadership: PostgreSQL, later memory or nothing at all.
+ * backend/backend.h - the seam between the services (argument checks, callbacks, rules of the
+ * contract) and what keeps leadership: PostgreSQL, later memory or nothing at all.
  *
- * One lock: the services own one mutex per handle and lend it to the backend (struct backend_env). It
- * guards groups, watches and all that both sides share; it is never held across libpq, poll or a callback
- * of the application. Operations marked [locked] are called with it held, do not block, and may be called
- * from a sink function; those marked [unlocked] may block. Sink functions are called with it held, from
- * any thread of the backend, and only note what happened.
+ * One lock: the services own one mutex per handle and lend it to the backend (struct backend_env).
+ * It guards groups, watches and all that both sides share; it is never held across libpq, poll or a
+ * callback of the application. Operations marked [locked] are called with it held, do not block,
+ * and may be called from a sink function; those marked [unlocked] may block. Sink functions are
+ * called with it held, from any thread of the backend, and only note what happened.
  */
 #ifndef PGK_BACKEND_BACKEND_H
 #define PGK_BACKEND_BACKEND_H
@@ -27,12 +27,13 @@ struct backend_sink {
     void *ctx;
     /* The group leads: its struct tenure has been begun. */
     void (*tenure_began)(void *ctx, void *group_ctx);
-    /* It no longer does: its struct tenure has been ended. When `orderly`, the backend keeps the lock until
-     * the services call revoked(); otherwise it goes on contending at once. */
+    /* It no longer does: its struct tenure has been ended. When `orderly`, the backend keeps the
+     * lock until the services call revoked(); otherwise it goes on contending at once. */
     void (*tenure_ended)(void *ctx, void *group_ctx, bool orderly);
     /* A fault of the backend that concerns a group; NULL: it is over. Once per change. */
     void (*group_fault)(void *ctx, void *group_ctx, const pgk_error *error);
-    /* What the backend now knows of a component; leader NULL: none. Called when read, also if it is the same. */
+    /* What the backend now knows of a component; leader NULL: none. Called when read, also if it is
+     * the same. */
     void (*leader_seen)(void *ctx, void *watch_ctx, const pgk_leader *leader);
 };
 
@@ -48,26 +49,30 @@ struct backend_ops {
 
     /* [unlocked] Reaches the store once, checks it, starts the keeper. */
     pgk_status (*open)(const struct backend_env *env, struct backend **ret_backend, pgk_error *err);
-    /* [unlocked] Releases what is led (bounded by the session timeout), ends sessions and threads; no sink call
-     * comes after it. The services have left all groups and watches before. Once. */
+    /* [unlocked] Releases what is led (bounded by the session timeout), ends sessions and threads;
+     * no sink call comes after it. The services have left all groups and watches before. Once. */
     pgk_status (*close)(struct backend *backend, pgk_error *err);
     /* [unlocked] Frees a closed backend. */
     void (*free)(struct backend *backend);
-    /* [unlocked] In a forked child: closes the child's copies of descriptors, tells nobody, and leaks the rest. */
+    /* [unlocked] In a forked child: closes the child's copies of descriptors, tells nobody, and
+     * leaks the rest. */
     void (*forget)(struct backend *backend);
 
     /* [locked] Contends for a group; `tenure` and group_ctx live until leave(). */
     pgk_status (*join)(struct backend *backend, const char *group, struct tenure *tenure,
                        void *group_ctx, struct backend_group **ret_group, pgk_error *err);
-    /* [locked] Stops contending; the revokes have been delivered. Ends the tenure if there is one; its release is
-     * sent soon. tenure and group_ctx are not touched after it returns; group is invalid. */
+    /* [locked] Stops contending; the revokes have been delivered. Ends the tenure if there is one;
+     * its release is sent soon. tenure and group_ctx are not touched after it returns; group is
+     * invalid. */
     void (*leave)(struct backend *backend, struct backend_group *group);
-    /* [locked] Gives a tenure up: tenure_ended(orderly) follows, perhaps before it returns. ILLEGAL_STATE if none. */
+    /* [locked] Gives a tenure up: tenure_ended(orderly) follows, perhaps before it returns.
+     * ILLEGAL_STATE if none. */
     pgk_status (*resign)(struct backend *backend, struct backend_group *group, pgk_error *err);
     /* [locked] All revokes of the tenure that ended orderly have been delivered. */
     void (*revoked)(struct backend *backend, struct backend_group *group);
 
-    /* [unlocked] Publishes an address; group_name is of a group joined. FENCED, CONFLICT, OUTCOME_UNKNOWN, ... */
+    /* [unlocked] Publishes an address; group_name is of a group joined. FENCED, CONFLICT,
+     * OUTCOME_UNKNOWN, ... */
     pgk_status (*confirm)(struct backend *backend, const char *group_name, const pgk_token *token,
                           const char *component, const char *address, pgk_error *err);
     /* [locked] Empties the record of one component of a group that goes on leading; sent soon. */

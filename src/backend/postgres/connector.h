@@ -1,6 +1,6 @@
 /*
- * backend/postgres/connector.h - a thread that makes one link and ends, so that look-ups, TLS and logins never
- * stand in the way of a heartbeat.
+ * backend/postgres/connector.h - a thread that makes one link and ends, so that look-ups, TLS and
+ * logins never stand in the way of a heartbeat.
  */
 #ifndef PGK_POSTGRES_CONNECTOR_H
 #define PGK_POSTGRES_CONNECTOR_H

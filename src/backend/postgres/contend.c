@@ -1,8 +1,9 @@
 /*
- * backend/postgres/contend.c - the lock session: joins, heartbeats, take-overs, releases; the lease that rests on them.
+ * backend/postgres/contend.c - the lock session: joins, heartbeats, take-overs, releases; the lease
+ * that rests on them.
  *
- * Keeper thread. One statement is under way at a time, each with a deadline; after any unclear answer the session
- * is closed, because a lock that "timed out" may be held.
+ * Keeper thread. One statement is under way at a time, each with a deadline; after any unclear
+ * answer the session is closed, because a lock that "timed out" may be held.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -186,8 +187,9 @@ static void drop(struct backend *backend, pgk_status status, const char *message
 /* ------------------------------------------------------------------ answers */
 
 /*
- * Every good answer renews the lease, counted from the moment its question was sent. False: too late; a late answer
- * does not revive, nor does one after a reader has been told that the deadline has passed.
+ * Every good answer renews the lease, counted from the moment its question was sent. False: too
+ * late; a late answer does not revive, nor does one after a reader has been told that the deadline
+ * has passed.
  */
 static bool renew(struct backend *backend)
 {

@@ -1,6 +1,7 @@
 /*
- * backend/postgres/hosts.h - a conninfo or URI taken apart into one set of parameters per host, so that each
- * host gets its own deadline and all are tried at once (libpq tries them in turn). No I/O.
+ * backend/postgres/hosts.h - a conninfo or URI taken apart into one set of parameters per host, so
+ * that each host gets its own deadline and all are tried at once (libpq tries them in turn). No
+ * I/O.
  */
 #ifndef PGK_POSTGRES_HOSTS_H
 #define PGK_POSTGRES_HOSTS_H

@@ -1,9 +1,9 @@
 /*
- * backend/postgres/keeper.h - what the parts of the keeper share: one thread, three sessions (lock, sentinel, listener),
- * the groups contended for and the components followed.
+ * backend/postgres/keeper.h - what the parts of the keeper share: one thread, three sessions (lock,
+ * sentinel, listener), the groups contended for and the components followed.
  *
- * Marked [lock]: guarded by the handle's lock (backend_env.lock). All else belongs to the keeper thread. The lock is
- * never held across libpq or poll.
+ * Marked [lock]: guarded by the handle's lock (backend_env.lock). All else belongs to the keeper
+ * thread. The lock is never held across libpq or poll.
  */
 #ifndef PGK_POSTGRES_KEEPER_H
 #define PGK_POSTGRES_KEEPER_H

@@ -66,8 +66,8 @@ static bool send_one(const struct link *link, enum statement_id id, const char *
 }
 
 /*
- * Behind a pooler the search_path goes before each statement, in one pipeline without a sync between
- * them: one transaction, hence one server session.
+ * Behind a pooler the search_path goes before each statement, in one pipeline without a sync
+ * between them: one transaction, hence one server session.
  */
 static bool send_pooled(const struct link *link, enum statement_id id, const char *const *params,
                         const char *schema)
@@ -144,7 +144,8 @@ static pgk_status next_result(const struct link *link, const char *what, int can
     }
 }
 
-/* Keeps the last result with rows or the first error; drops the rest, up to the end of the pipeline. */
+/* Keeps the last result with rows or the first error; drops the rest, up to the end of the
+ * pipeline. */
 static bool keep_result(PGresult *result, PGresult **kept)
 {
     ExecStatusType kind = PQresultStatus(result);

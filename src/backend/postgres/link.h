@@ -1,9 +1,11 @@
 /*
- * backend/postgres/link.h - making one fit connection, blocking, with a deadline: all hosts at once, the writable
- * one with the highest timeline wins; then settings, schema version and prepared statements.
+ * backend/postgres/link.h - making one fit connection, blocking, with a deadline: all hosts at
+ * once, the writable one with the highest timeline wins; then settings, schema version and prepared
+ * statements.
  *
- * Runs on the thread that needs the connection: a caller's (work sessions), or a connector thread, so
- * that names, TLS and logins never delay a heartbeat. Poll and libpq, no locks but that of link_memory.
+ * Runs on the thread that needs the connection: a caller's (work sessions), or a connector thread,
+ * so that names, TLS and logins never delay a heartbeat. Poll and libpq, no locks but that of
+ * link_memory.
  */
 #ifndef PGK_POSTGRES_LINK_H
 #define PGK_POSTGRES_LINK_H
@@ -21,7 +23,8 @@
 enum session_role { ROLE_LOCK, ROLE_SENTINEL, ROLE_LISTENER, ROLE_WORK };
 const char *session_role_name(enum session_role role);
 
-/* What this handle has seen of the database: a link to another system, or to an older timeline, is refused. */
+/* What this handle has seen of the database: a link to another system, or to an older timeline, is
+ * refused. */
 struct link_memory {
     pthread_mutex_t lock;
     char system_identifier[24];
@@ -45,8 +48,8 @@ struct link {
 };
 
 /*
- * Errors: CONFIG, ACCESS, SCHEMA, UNSUPPORTED (a person must mend it); CONNECTION, TIMEOUT, READ_ONLY, STALE_PRIMARY,
- * RESOURCE (retryable).
+ * Errors: CONFIG, ACCESS, SCHEMA, UNSUPPORTED (a person must mend it); CONNECTION, TIMEOUT,
+ * READ_ONLY, STALE_PRIMARY, RESOURCE (retryable).
  */
 pgk_status link_make(const struct link_request *request, struct link *ret_link, pgk_error *err);
 

@@ -1,9 +1,9 @@
 /*
- * backend/postgres/listen.c - the listener session: hears that something changed, reads what is true now, tells
- * the services and the rules, and keeps this process's own leader records standing.
+ * backend/postgres/listen.c - the listener session: hears that something changed, reads what is
+ * true now, tells the services and the rules, and keeps this process's own leader records standing.
  *
- * Keeper thread. Never opens a transaction. A notification is only a hint: the state is read after LISTEN, after
- * every reconnection, on each notification and at least every poll interval.
+ * Keeper thread. Never opens a transaction. A notification is only a hint: the state is read after
+ * LISTEN, after every reconnection, on each notification and at least every poll interval.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -55,7 +55,8 @@ static int32_t member_of(const PGresult *rows, int row, int column)
     return text != NULL ? (int32_t)strtol(text, NULL, 10) : 0;
 }
 
-/* ------------------------------------------------------------------ what was read, under the lock */
+/* ------------------------------------------------------------------ what was read, under the lock
+ * */
 
 static void apply_group(struct backend *backend, struct backend_group *group, const PGresult *rows)
 {
@@ -248,7 +249,8 @@ static void answered(struct backend *backend)
     struct session *session = &backend->listener;
     bool errand = backend->errand != NULL;
     if (errand) {
-        /* Fenced, or blocked by somebody's open transaction: the next read finds what is left to do. */
+        /* Fenced, or blocked by somebody's open transaction: the next read finds what is left to
+         * do. */
         end_errand(backend);
     } else if (session->status != PGK_OK) {
         pgk_error fault = session->error;

@@ -10,7 +10,8 @@
 #include "core/thread.h"
 
 #define ORIGIN "work"
-/* A session that nobody has used for so long is closed rather than used: something between may have dropped it. */
+/* A session that nobody has used for so long is closed rather than used: something between may have
+ * dropped it. */
 #define IDLE_LIMIT_NS (60 * NS_PER_S)
 
 struct pooled_link {

@@ -1,6 +1,6 @@
 /*
- * backend/postgres/pool.h - work sessions: opened on demand, used by one caller's thread at a time, kept for the next.
- * Any thread; blocks, with a deadline.
+ * backend/postgres/pool.h - work sessions: opened on demand, used by one caller's thread at a time,
+ * kept for the next. Any thread; blocks, with a deadline.
  */
 #ifndef PGK_POSTGRES_POOL_H
 #define PGK_POSTGRES_POOL_H
@@ -21,8 +21,9 @@ struct pool {
 pgk_status pool_init(struct pool *pool, const struct link_request *request, pgk_error *err);
 
 /*
- * Runs a statement that may be repeated, until deadline_ns: a session that breaks is replaced and the statement sent
- * again. *ret_result (PQclear it) with PGK_OK. OUTCOME_UNKNOWN: it was sent, and no answer came.
+ * Runs a statement that may be repeated, until deadline_ns: a session that breaks is replaced and
+ * the statement sent again. *ret_result (PQclear it) with PGK_OK. OUTCOME_UNKNOWN: it was sent, and
+ * no answer came.
  */
 pgk_status pool_run(struct pool *pool, enum statement_id id, const char *const *params,
                     int64_t deadline_ns, PGresult **ret_result, pgk_error *err);

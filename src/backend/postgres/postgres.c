@@ -1,6 +1,6 @@
 /*
- * backend/postgres/postgres.c - the backend's table of functions, and the keeper thread: one poll loop over the lock,
- * sentinel and listener sessions.
+ * backend/postgres/postgres.c - the backend's table of functions, and the keeper thread: one poll
+ * loop over the lock, sentinel and listener sessions.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,7 +18,8 @@
 static int64_t next_ns(struct backend *backend)
 {
     keeper_lock(backend);
-    /* Closing ends as soon as the last release is answered: nothing else may come that would wake us. */
+    /* Closing ends as soon as the last release is answered: nothing else may come that would wake
+     * us. */
     int64_t close_ns = !backend->closing       ? CLOCK_NEVER
                        : contend_busy(backend) ? backend->close_until_ns
                                                : 0;
@@ -61,13 +62,14 @@ static bool finished(struct backend *backend)
 static void keeper_main(void *arg)
 {
     struct backend *backend = arg;
-    while (!finished(backend)) {
+    for (;;) {
         contend_step(backend);
         sentinel_step(backend);
         listen_step(backend);
-        if (!finished(backend)) { /* the steps may have done the last thing; nothing would wake us */
-            wait_for_something(backend);
+        if (finished(backend)) {
+            break;
         }
+        wait_for_something(backend);
     }
     session_close(&backend->lock);
     session_close(&backend->sentinel);
@@ -76,7 +78,8 @@ static void keeper_main(void *arg)
 
 /* ------------------------------------------------------------------ open, close */
 
-/* Opening fails at once for what a person has to mend, and goes on trying until connect-timeout for what passes. */
+/* Opening fails at once for what a person has to mend, and goes on trying until connect-timeout for
+ * what passes. */
 static pgk_status reach_once(struct backend *backend, const struct link_request *request,
                              pgk_error *err)
 {
@@ -249,7 +252,8 @@ static struct backend_group *new_group(struct backend *backend, const char *name
 static pgk_status postgres_join(struct backend *backend, const char *name, struct tenure *tenure,
                                 void *group_ctx, struct backend_group **ret_group, pgk_error *err)
 {
-    /* One that was left a moment ago may still be on its way out; it is taken up again after that. */
+    /* One that was left a moment ago may still be on its way out; it is taken up again after that.
+     * */
     struct backend_group *group = find_group(backend, name);
     if (group == NULL) {
         group = new_group(backend, name);

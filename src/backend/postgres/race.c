@@ -1,9 +1,10 @@
 /*
  * backend/postgres/race.c - see race.h.
  *
- * Each runner connects, asks what the server is (probe.sql) and is then fit, unfit with an error, or still under way.
- * When one is fit the others get a short while more, so that an old primary that is still alive does not win
- * over the new one; a host that drops packets costs nobody more than that.
+ * Each runner connects, asks what the server is (probe.sql) and is then fit, unfit with an error,
+ * or still under way. When one is fit the others get a short while more, so that an old primary
+ * that is still alive does not win over the new one; a host that drops packets costs nobody more
+ * than that.
  */
 #include "backend/postgres/race.h"
 

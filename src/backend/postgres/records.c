@@ -1,4 +1,5 @@
-/* backend/postgres/records.c - the addresses that this process keeps standing, and the errands they cause. See keeper.h. */
+/* backend/postgres/records.c - the addresses that this process keeps standing, and the errands they
+ * cause. See keeper.h. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -7,7 +7,8 @@
 #include "core/clock.h"
 #include "core/random.h"
 
-/* When the lock is held by one who is gone - another standby is taking over, or the server is still cleaning up. */
+/* When the lock is held by one who is gone - another standby is taking over, or the server is still
+ * cleaning up. */
 #define BACKOFF_MIN_NS (20 * NS_PER_MS)
 #define BACKOFF_MAX_NS (200 * NS_PER_MS)
 
@@ -83,7 +84,8 @@ static void row_while_waiting(struct group_rules *rules, int64_t now_ns,
     if (led && !is_gone(rules, row->member, row->epoch)) {
         follow(rules, row->member, row->epoch);
     } else if (!led && rules->leader != 0 && row->epoch >= rules->leader_epoch) {
-        /* Released since we began to watch: go for it. A row that stays so does not hurry us again. */
+        /* Released since we began to watch: go for it. A row that stays so does not hurry us again.
+         * */
         rules->leader = 0;
         rules->try_at_ns = now_ns;
     }

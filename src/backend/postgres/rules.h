@@ -1,7 +1,7 @@
 /*
- * backend/postgres/rules.h - when to try, wait, grant, step down, release: the rules of one group as pure functions
- * of (state, event, time). No clock, no I/O, no lock: the keeper feeds events and does what is answered, a test
- * does so with a virtual clock.
+ * backend/postgres/rules.h - when to try, wait, grant, step down, release: the rules of one group
+ * as pure functions of (state, event, time). No clock, no I/O, no lock: the keeper feeds events and
+ * does what is answered, a test does so with a virtual clock.
  *
  *                 taken, no wait                      resign, handover
  *   WAITING --try--> TRYING ------------> LEADING ----------------> REVOKING --revoked--> RELEASING
@@ -90,7 +90,8 @@ enum group_act rules_tick(struct group_rules *rules, int64_t now_ns);
 /* Give up: by the application, at a request, at leave. From GRACE nothing has to be revoked. */
 enum group_act rules_resign(struct group_rules *rules, const char *reason);
 
-/* A fenced write was refused, or the row is another's: the tenure is over while the lock is still held. */
+/* A fenced write was refused, or the row is another's: the tenure is over while the lock is still
+ * held. */
 enum group_act rules_fenced(struct group_rules *rules);
 
 /* Nobody contends any more and nothing is left to revoke: GRACE or LEADING goes to RELEASING. */

@@ -1,7 +1,7 @@
 /*
- * backend/postgres/sentinel.c - waits for the process that leads to be gone, in slices that are short enough to hold back
- * neither VACUUM nor anybody's CREATE INDEX CONCURRENTLY, and shorter than deadlock_timeout so that nothing is
- * logged. Holds nothing. Keeper thread.
+ * backend/postgres/sentinel.c - waits for the process that leads to be gone, in slices that are
+ * short enough to hold back neither VACUUM nor anybody's CREATE INDEX CONCURRENTLY, and shorter
+ * than deadlock_timeout so that nothing is logged. Holds nothing. Keeper thread.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,8 @@
 
 #define LONGEST_SLICE_MS 900
 
-/* With several leaders, different processes watch different ones: the choice turns with our own id. [lock] */
+/* With several leaders, different processes watch different ones: the choice turns with our own id.
+ * [lock] */
 static int32_t choose_member(const struct backend *backend)
 {
     int32_t chosen = 0;
@@ -35,7 +36,8 @@ static int slice_ms(const struct backend *backend)
     return slice < 1 ? 1 : slice;
 }
 
-/* A slice has ended. Groups that nobody watches for us, or whose release we might have missed, are tried. */
+/* A slice has ended. Groups that nobody watches for us, or whose release we might have missed, are
+ * tried. */
 static void slice_ended(struct backend *backend, bool gone)
 {
     int64_t now = clock_now_ns();

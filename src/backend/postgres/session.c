@@ -21,9 +21,9 @@ void session_init(struct session *session, const struct link_request *request, s
 }
 
 /*
- * A FATAL comes as a notice when no statement is under way, and libpq still says CONNECTION_OK: the notice is
- * the first sign that the session is gone. A warning means that a heartbeat or commit is not what it seems
- * (a cancelled wait for a synchronous standby is reported as one).
+ * A FATAL comes as a notice when no statement is under way, and libpq still says CONNECTION_OK: the
+ * notice is the first sign that the session is gone. A warning means that a heartbeat or commit is
+ * not what it seems (a cancelled wait for a synchronous standby is reported as one).
  */
 static void on_notice(void *arg, const PGresult *result)
 {

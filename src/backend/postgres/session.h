@@ -1,6 +1,7 @@
 /*
- * backend/postgres/session.h - one background session of the keeper: connects in a thread of its own, then runs one
- * statement at a time without blocking, notices at once when it is lost, and waits before it comes back.
+ * backend/postgres/session.h - one background session of the keeper: connects in a thread of its
+ * own, then runs one statement at a time without blocking, notices at once when it is lost, and
+ * waits before it comes back.
  *
  * Belongs to the keeper thread; takes no lock.
  */
@@ -50,7 +51,8 @@ void session_connect(struct session *session, int64_t now_ns);
 /* What has happened; call until SESSION_NOTHING. */
 enum session_event session_step(struct session *session, int64_t now_ns);
 
-/* Sends a statement on an idle session, with a deadline for the answer. A failure shows as SESSION_LOST. */
+/* Sends a statement on an idle session, with a deadline for the answer. A failure shows as
+ * SESSION_LOST. */
 void session_send(struct session *session, enum statement_id id, const char *const *params,
                   int64_t deadline_ns);
 

@@ -1,4 +1,5 @@
-/* backend/postgres/statements.c - see statements.h. A test prepares each and compares the counts. */
+/* backend/postgres/statements.c - see statements.h. A test prepares each and compares the counts.
+ * */
 #include "backend/postgres/statements.h"
 
 #include "statements_sql.h"

@@ -1,6 +1,6 @@
 /*
- * backend/postgres/statements.h - the one table of SQL statements; nothing else of the backend names SQL.
- * The texts are the files of sql/, one statement each, embedded at build.
+ * backend/postgres/statements.h - the one table of SQL statements; nothing else of the backend
+ * names SQL. The texts are the files of sql/, one statement each, embedded at build.
  */
 #ifndef PGK_POSTGRES_STATEMENTS_H
 #define PGK_POSTGRES_STATEMENTS_H

@@ -1,4 +1,5 @@
-/* backend/postgres/text_array.h - builds the text form of a text[] parameter: {"a","b"}. Pure; owns its memory. */
+/* backend/postgres/text_array.h - builds the text form of a text[] parameter: {"a","b"}. Pure; owns
+ * its memory. */
 #ifndef PGK_POSTGRES_TEXT_ARRAY_H
 #define PGK_POSTGRES_TEXT_ARRAY_H
 
