@@ -160,7 +160,7 @@ static int64_t stop_and_terminate(struct fixture *fixture, const char *mode)
     db_exec(fixture, "SELECT pg_terminate_backend(%d)", (int)pid);
     int64_t after_ms = granted_after_ms(b, t0_ns);
     wait_pause_ms(20); /* for samples of b */
-    contest_resume(a);
+    process_continue(a);
     contest_revoked(a);
     contest_write(a, "write", "PGK_ERR_FENCED");
     check_history(fixture);
@@ -233,7 +233,7 @@ static void test_process__random_kills_and_stops_exclusive__believers_never_over
         if (kind != 0) {
             db_wait(fixture, "t", WAIT_LONG_MS, "SELECT epoch > %lld FROM pgkeeper.leadership",
                     (long long)epoch);
-            contest_resume(all[at]);
+            process_continue(all[at]);
         }
     }
     db_wait(fixture, "t", WAIT_LONG_MS, "SELECT epoch > %lld FROM pgkeeper.leadership",

@@ -60,6 +60,14 @@ struct contender {
     struct contender_writer *writer;
 };
 
+/* With PGK_TEST_LOG in the environment the library's lines go to stderr. */
+static void on_log(void *user, pgk_log_level level, const char *context, const char *message)
+{
+    const struct contender *self = user;
+    dprintf(STDERR_FILENO, "%lld %s %d %s: %s\n", (long long)wait_now_ns(), self->name, level,
+            context, message);
+}
+
 static const char *or_dash(const char *text)
 {
     return text[0] != '\0' ? text : "-";
@@ -478,6 +486,9 @@ int main(int argc, char **argv)
         return 2;
     }
     read_options(&self, argc, argv);
+    if (getenv("PGK_TEST_LOG") != NULL) {
+        pgk_config_set_log(self.config, on_log, &self);
+    }
     self.writer = contender_writer_new(self.write_conninfo, self.name);
     if (!open_handle(&self)) {
         pgk_config_free(self.config);

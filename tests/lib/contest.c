@@ -118,10 +118,17 @@ void contest_ready(struct fixture *fixture, const char *name)
 void contest_resume(struct process *contender)
 {
     process_count(contender, "");
-    contender->next_line = contender->line_count;
+    size_t mark = contender->line_count;
+    contender->next_line = mark;
+    process_send(contender, "status");
     process_continue(contender);
     const char *line = process_expect(contender, "resumed ", WAIT_LONG_MS);
     assert_int_equal(line_number(line, "believes="), 0);
+    contender->next_line = mark;
+    char word[16];
+    line_word(process_expect(contender, "status ", WAIT_LONG_MS), 2, word, sizeof(word));
+    assert_string_equal(word, "0");
+    contender->next_line = mark;
 }
 
 const char *contest_ask(struct process *contender, const char *command, const char *prefix)

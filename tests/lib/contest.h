@@ -27,7 +27,8 @@ int64_t contest_granted(struct process *contender);
 int64_t contest_revoked(struct process *contender);
 /* Waits until a member contends (has its lock session), so that it is there to take over. */
 void contest_ready(struct fixture *fixture, const char *name);
-/* SIGCONT; checks that its first look at has_leadership after that says no. */
+/* SIGCONT to one that was stopped for longer than its lease; checks that the first looks at has_leadership after
+ * that, of two threads, say no. */
 void contest_resume(struct process *contender);
 /* Sends a command and returns its answer: the next line that begins with `prefix`. */
 const char *contest_ask(struct process *contender, const char *command, const char *prefix);
