@@ -230,7 +230,7 @@ static void test_fence__leader_resigned__its_token_is_worthless(void **state)
     struct fixture *fixture = *state;
     struct process *b;
     struct process *a = leader_and_standby(fixture, &b);
-    contest_ask(a, "resign", "resigned dispatcher PGK_OK");
+    process_send(a, "resign");
     contest_revoked(a);
     contest_granted(b);
     contest_write(a, "write", "PGK_ERR_FENCED");

@@ -132,7 +132,8 @@ static void test_process__stopped_for_less_than_the_lease__goes_on_leading(void 
 {
     struct fixture *fixture = *state;
     /* A lease long enough that no load of the machine ends it in the time of the stop. */
-    struct process *a = contest_start(fixture, "a", "--set", "high-availability.postgres.profile=wan", NULL);
+    struct process *a =
+        contest_start(fixture, "a", "--set", "high-availability.postgres.profile=wan", NULL);
     contest_granted(a);
     process_stop(a);
     wait_pause_ms(400);
