@@ -266,27 +266,42 @@ static int check_schema_version(struct db *db)
     return CLI_OK;
 }
 
-int db_open(struct db *db, const struct cli *cli)
+int db_find_schema(struct db *db, enum db_schema_state *ret_state)
 {
-    int code = db_connect(db, cli);
-    if (code != CLI_OK) {
-        return code;
-    }
     DB_RESULT *result = NULL;
     const char *schema = db_schema(db);
-    code = db_query(db, sql_session_find_schema, 1, &schema, &result);
+    int code = db_query(db, sql_session_find_schema, 1, &schema, &result);
     if (code != CLI_OK) {
         return code;
     }
-    if (!db_bool(result, 0, 3)) {
-        say(cli, "database \"%s\" has no pgkeeper schema \"%s\"; run: pgkeeper migrate up",
-            PQdb(db->conn), schema);
-        return CLI_SCHEMA;
-    }
-    if (!db_bool(result, 0, 2)) {
-        say(cli, "role \"%s\" may not use schema \"%s\"; see sql/roles.sql", PQuser(db->conn),
+    if (!db_bool(result, 0, 1)) {
+        *ret_state = SCHEMA_ABSENT;
+    } else if (!db_bool(result, 0, 3)) {
+        *ret_state = SCHEMA_EMPTY;
+    } else if (!db_bool(result, 0, 2)) {
+        say(db->cli, "role \"%s\" may not use schema \"%s\"; see sql/roles.sql", PQuser(db->conn),
             schema);
         return CLI_NO_CONNECTION;
+    } else {
+        *ret_state = SCHEMA_INSTALLED;
+    }
+    return CLI_OK;
+}
+
+int db_open(struct db *db, const struct cli *cli)
+{
+    enum db_schema_state state = SCHEMA_ABSENT;
+    int code = db_connect(db, cli);
+    if (code == CLI_OK) {
+        code = db_find_schema(db, &state);
+    }
+    if (code != CLI_OK) {
+        return code;
+    }
+    if (state != SCHEMA_INSTALLED) {
+        say(cli, "database \"%s\" has no pgkeeper schema \"%s\"; run: pgkeeper migrate up",
+            PQdb(db->conn), db_schema(db));
+        return CLI_SCHEMA;
     }
     return check_schema_version(db);
 }

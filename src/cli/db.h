@@ -19,6 +19,9 @@ struct db {
 
 /* Connects to the primary and sets search_path to the schema, whether it exists or not. */
 int db_connect(struct db *db, const struct cli *cli);
+/* What there is under the schema's name. A schema that this role may not look into is an error, said. */
+enum db_schema_state { SCHEMA_ABSENT, SCHEMA_EMPTY, SCHEMA_INSTALLED };
+int db_find_schema(struct db *db, enum db_schema_state *ret_state);
 /* As db_connect; and the schema is there, neither too old nor too new for this command. */
 int db_open(struct db *db, const struct cli *cli);
 /* Sets search_path again, after PQreset. */

@@ -93,9 +93,8 @@ static bool known_make(struct known *known)
 
 static int query_status(struct db *db, PGresult **ret_result)
 {
-    const char *schema = db_schema(db);
-    DB_RESULT *found = NULL;
-    int code = db_query(db, sql_session_find_schema, 1, &schema, &found);
+    enum db_schema_state state = SCHEMA_ABSENT;
+    int code = db_find_schema(db, &state);
     if (code != CLI_OK) {
         return code;
     }
@@ -106,7 +105,7 @@ static int query_status(struct db *db, PGresult **ret_result)
         return CLI_FAILED;
     }
     const char *values[] = {known.versions, known.names, known.hashes};
-    bool installed = db_bool(found, 0, 3);
+    bool installed = state == SCHEMA_INSTALLED;
     code = db_query(db, installed ? sql_migrate_status : sql_migrate_status_empty, 3, values,
                     ret_result);
     known_free(&known);

@@ -35,15 +35,11 @@ static void say_holder(struct db *db)
 
 static int read_version(struct db *db, int *ret_version)
 {
-    const char *schema = db_schema(db);
-    DB_RESULT *found = NULL;
-    int code = db_query(db, sql_session_find_schema, 1, &schema, &found);
-    if (code != CLI_OK) {
-        return code;
-    }
+    enum db_schema_state state = SCHEMA_ABSENT;
+    int code = db_find_schema(db, &state);
     *ret_version = 0;
-    if (!db_bool(found, 0, 3)) {
-        return CLI_OK;
+    if (code != CLI_OK || state != SCHEMA_INSTALLED) {
+        return code;
     }
     DB_RESULT *result = NULL;
     code = db_query(db, sql_migrate_version, 0, NULL, &result);
@@ -107,13 +103,12 @@ int migration_create_schema(struct db *db, const char *schema)
 
 static int create_schema_if_missing(struct db *db)
 {
-    const char *schema = db_schema(db);
-    DB_RESULT *found = NULL;
-    int code = db_query(db, sql_session_find_schema, 1, &schema, &found);
-    if (code != CLI_OK || db_bool(found, 0, 1)) {
+    enum db_schema_state state = SCHEMA_ABSENT;
+    int code = db_find_schema(db, &state);
+    if (code != CLI_OK || state != SCHEMA_ABSENT) {
         return code;
     }
-    return migration_create_schema(db, schema);
+    return migration_create_schema(db, db_schema(db));
 }
 
 static int record(struct db *db, const struct migration *migration, const char *began)

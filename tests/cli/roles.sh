@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# sql/roles.sql: each role can do what it is for, and nothing else; in a schema with an awkward name too.
+. "$(dirname "$0")/lib/common.sh"
+superuser=$PGUSER
+run_roles() { psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 "$@" --file="$PGK_SOURCE_DIR/sql/roles.sql" >"$work/out" 2>"$work/err"; }
+
+run_roles && failed "worked without a schema"
+stderr_has 'migrate up'
+same 0 "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'pgkeeper%'"
+
+pgkeeper migrate up 2>/dev/null
+value "CREATE TABLE public.bystander (); CREATE ROLE somebody; ALTER TABLE public.bystander OWNER TO somebody" >/dev/null
+run_roles || failed "roles.sql"
+privileges="SELECT md5(string_agg(concat_ws(' ', o.name, a.grantee::regrole, a.privilege_type, o.owner::regrole), ',' ORDER BY o.name, a.grantee, a.privilege_type))
+    FROM (SELECT relname::text, coalesce(relacl, acldefault('r', relowner)), relowner FROM pg_class WHERE relnamespace = 'pgkeeper'::regnamespace
+          UNION ALL SELECT proname, proacl, proowner FROM pg_proc WHERE pronamespace = 'pgkeeper'::regnamespace) AS o(name, acl, owner),
+         aclexplode(o.acl) AS a"
+before=$(value "$privileges")
+value "GRANT ALL ON ALL TABLES IN SCHEMA pgkeeper TO pgkeeper_application, PUBLIC" >/dev/null
+run_roles || failed "roles.sql a second time"
+same "$before" "$privileges"
+same somebody "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'bystander'"
+expect 0 migrate verify
+
+for role in application monitor operator owner; do
+    value "CREATE ROLE as_$role LOGIN IN ROLE pgkeeper_$role" >/dev/null
+done
+value "CREATE ROLE as_nothing LOGIN" >/dev/null
+# may ROLE SQL, may_not ROLE SQL
+may() { PGUSER=as_$1 value "$2" >"$work/out" 2>"$work/err" || failed "$1 may not: $2"; }
+may_not() {
+    PGUSER=as_$1 value "$2" >"$work/out" 2>"$work/err" && failed "$1 may: $2"
+    stderr_has 'permission denied'
+}
+
+# The library as the application: elect, watch the change, switchover by the operator.
+PGUSER=as_application contend app1 dispatcher --address app:1; app1=$pid
+PGUSER=as_monitor expect 0 leader dispatcher --wait 20s
+stdout_is app:1
+PGUSER=as_application contend app2 dispatcher --address app:2; app2=$pid
+both() { [ "$(value "SELECT count(*) FROM pgkeeper.stat_contenders WHERE alive")" = 2 ]; }
+until_true 20 both
+PGUSER=as_monitor "$PGK_TEST_COMMAND" watch >"$work/watch" 2>"$work/watch.err" & watcher=$!
+children+=("$watcher")
+until_true 20 grep -q app:1 "$work/watch"
+
+for verb in leaders contenders history "history dispatcher" "migrate status"; do
+    # shellcheck disable=SC2086
+    PGUSER=as_monitor expect 0 $verb
+    # shellcheck disable=SC2086
+    PGUSER=as_operator expect 0 $verb
+    # shellcheck disable=SC2086
+    PGUSER=as_nothing expect 3 $verb
+done
+for verb in "resign dispatcher" "switchover dispatcher --to app2" "kick dispatcher --yes"; do
+    # shellcheck disable=SC2086
+    PGUSER=as_monitor expect 3 $verb
+    # shellcheck disable=SC2086
+    PGUSER=as_application expect 3 $verb
+done
+PGUSER=as_operator expect 0 switchover dispatcher --to app2
+until_true 20 grep -q app:2 "$work/watch"
+PGUSER=as_operator expect 0 resign dispatcher
+kicked_before=$(value "SELECT max(epoch) FROM pgkeeper.leadership")
+PGUSER=as_operator expect 0 kick dispatcher --yes
+again() { [ "$(value "SELECT count(*) FROM pgkeeper.stat_leaders WHERE epoch > $kicked_before AND state = 'leading'")" = 1 ]; }
+until_true 20 again
+same as_operator "SELECT role_name FROM pgkeeper.event WHERE act = 'kick'"
+stop "$watcher" 0
+stop "$app1" 0
+stop "$app2" 0
+
+# Tables cannot be written but by the owner; functions are the way.
+for role in application monitor operator nothing; do
+    for table in leadership leader member event leader_history schema_meta schema_history; do
+        may_not $role "DELETE FROM pgkeeper.$table WHERE false"
+        may_not $role "TRUNCATE pgkeeper.$table"
+    done
+    may_not $role "CREATE TABLE pgkeeper.mine ()"
+    may_not $role "SELECT pgkeeper.clear_fence(1)"
+done
+may application "SELECT count(*) FROM pgkeeper.leader"
+may_not application "SELECT * FROM pgkeeper.event"
+may_not monitor "SELECT * FROM pgkeeper.member"
+may_not monitor "SELECT pgkeeper.take_over(1, 1, gen_random_uuid(), 'immediate', 1, 1, 1, 1)"
+may_not application "SELECT pgkeeper.kick('/default', 'dispatcher')"
+may monitor "SELECT * FROM pgkeeper.event"
+may owner "DELETE FROM pgkeeper.event WHERE false"
+may owner "SET ROLE pgkeeper_owner; CREATE TABLE pgkeeper.mine (); DROP TABLE pgkeeper.mine"
+may_not nothing "SELECT * FROM pgkeeper.stat_leaders"
+same 0 "SELECT count(*) FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname = 'pgkeeper' AND a.grantee = 0"
+
+# The owner migrates.
+PGUSER=as_owner PGOPTIONS='-c role=pgkeeper_owner' expect 0 migrate status
+value "GRANT CREATE ON DATABASE postgres TO pgkeeper_owner" >/dev/null
+PGUSER=as_owner PGOPTIONS='-c role=pgkeeper_owner' expect 0 migrate verify
+PGUSER=as_owner PGOPTIONS='-c role=pgkeeper_owner' expect 0 --schema owned migrate up
+same pgkeeper_owner "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'owned'"
+
+# Awkward names; and a role that may make roles but not grant pg_signal_backend.
+pgkeeper --schema 'odd "S"' migrate up 2>/dev/null
+run_roles --set=schema='odd "S"' --set=owner='o "w"' --set=application="a'pp" --set=monitor='m m' --set=operator='OP' || failed "awkward names"
+expect 0 --schema 'odd "S"' migrate verify
+value "CREATE ROLE \"as odd\" LOGIN IN ROLE \"a'pp\"" >/dev/null
+PGUSER='as odd' contend odd thing --address odd:1 --schema 'odd "S"'; odd=$pid
+expect 0 --schema 'odd "S"' leader thing --wait 20s
+stdout_is odd:1
+stop "$odd" 0
+echo "roles: all as expected ($superuser)"
