@@ -242,8 +242,9 @@ $$;
 COMMENT ON FUNCTION is_alive(integer) IS 'Is the lock of this member held, that is: is the process connected right now?';
 
 -- ---------------------------------------------------------------------------------------------
--- Rows changed by anyone: guard, notify, audit. Functions of this schema say what they do in the setting
--- pgkeeper.act, which their SET clause undoes when they return; empty means: by hand.
+-- Rows changed by anyone: guard, notify, audit. Functions of this schema say what they do in the setting pgkeeper.act
+-- around their writes; empty means: by hand. They call set_config() rather than have a SET clause, because only a
+-- superuser may make functions with a SET clause for a setting of our own; an error undoes it with the writes.
 
 CREATE FUNCTION guard_leadership() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
@@ -394,7 +395,6 @@ CREATE FUNCTION take_over(
 RETURNS TABLE (outcome text, epoch bigint, wait_ms integer, holder integer)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT
-SET pgkeeper.act = 'take_over'
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -433,6 +433,7 @@ BEGIN
     IF take_over.take_over_mode = 'exclusive' AND before.session_id IS NOT NULL AND before.released_at IS NULL THEN
         wait_ms := greatest(take_over.grace_ms, before.grace_ms);
     END IF;
+    PERFORM set_config('pgkeeper.act', 'take_over', true);
     UPDATE leadership l
        SET epoch = (greatest(timeline, before.epoch >> 40) << 40) | ((before.epoch & ((1::bigint << 40) - 1)) + 1),
            session_id = take_over.session_id, member_id = take_over.member_id,
@@ -447,6 +448,7 @@ BEGIN
     UPDATE leader r
        SET epoch = after.epoch, session_id = NULL, address = NULL, confirmed_at = NULL
      WHERE r.cluster_id = after.cluster_id AND r.group_name = after.group_name;
+    PERFORM set_config('pgkeeper.act', '', true);
     UPDATE leader_history h
        SET ended_at = moment,
            end_reason = CASE
@@ -491,7 +493,6 @@ CREATE FUNCTION release(leadership_id integer, epoch bigint, session_id uuid, re
 RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT
-SET pgkeeper.act = 'release'
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -505,6 +506,7 @@ BEGIN
        OR l.released_at IS NOT NULL THEN
         outcome := 'fenced';
     ELSE
+        PERFORM set_config('pgkeeper.act', 'release', true);
         -- Only a leader that had been granted may spare its successor the grace.
         UPDATE leadership x
            SET released_at = CASE WHEN release.granted THEN clock_timestamp() END,
@@ -515,6 +517,7 @@ BEGIN
          WHERE x.id = l.id;
         UPDATE leader r SET session_id = NULL, address = NULL, confirmed_at = NULL
          WHERE r.cluster_id = l.cluster_id AND r.group_name = l.group_name AND r.session_id = release.session_id;
+        PERFORM set_config('pgkeeper.act', '', true);
         UPDATE leader_history h
            SET ended_at = clock_timestamp(),
                end_reason = CASE WHEN release.granted THEN release.reason ELSE 'abandoned' END
@@ -568,7 +571,6 @@ COMMENT ON FUNCTION rehearse() IS 'Plays a take-over and a release on a scratch 
 CREATE FUNCTION confirm(leadership_id integer, epoch bigint, session_id uuid, component text, address text) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT
-SET pgkeeper.act = 'confirm'
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -589,11 +591,13 @@ BEGIN
     IF (r.group_name, r.epoch, r.session_id, r.address) = (l.group_name, l.epoch, l.session_id, confirm.address) THEN
         RETURN 'unchanged';
     END IF;
+    PERFORM set_config('pgkeeper.act', 'confirm', true);
     INSERT INTO leader AS x (cluster_id, component, group_name, epoch, session_id, address, confirmed_at)
     VALUES (l.cluster_id, confirm.component, l.group_name, l.epoch, l.session_id, confirm.address, clock_timestamp())
     ON CONFLICT (cluster_id, component) DO UPDATE
        SET group_name = EXCLUDED.group_name, epoch = EXCLUDED.epoch, session_id = EXCLUDED.session_id,
            address = EXCLUDED.address, confirmed_at = EXCLUDED.confirmed_at;
+    PERFORM set_config('pgkeeper.act', '', true);
     INSERT INTO event (cluster_id, subject, act, by_hand, detail)
     VALUES (l.cluster_id, confirm.component, 'confirm', false,
             jsonb_build_object('epoch', epoch_text(l.epoch), 'address', confirm.address));
@@ -604,19 +608,20 @@ COMMENT ON FUNCTION confirm(integer, bigint, uuid, text, text) IS 'Publishes a c
 CREATE FUNCTION withdraw(leadership_id integer, epoch bigint, session_id uuid, component text) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT
-SET pgkeeper.act = 'withdraw'
 AS $$
 #variable_conflict use_column
 DECLARE
     cluster text;
 BEGIN
     PERFORM fence(withdraw.leadership_id, withdraw.epoch);
+    PERFORM set_config('pgkeeper.act', 'withdraw', true);
     UPDATE leader r SET session_id = NULL, address = NULL, confirmed_at = NULL
       FROM leadership l
      WHERE l.id = withdraw.leadership_id AND r.cluster_id = l.cluster_id
        AND r.component = withdraw.component AND r.session_id = withdraw.session_id
     RETURNING r.cluster_id INTO cluster;
-    IF NOT FOUND THEN
+    PERFORM set_config('pgkeeper.act', '', true);
+    IF cluster IS NULL THEN
         RETURN 'unchanged';
     END IF;
     INSERT INTO event (cluster_id, subject, act, by_hand)
@@ -657,7 +662,6 @@ CREATE FUNCTION request_handover(cluster_id text, what text, to_member integer D
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT
-SET pgkeeper.act = 'request_handover'
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -675,10 +679,12 @@ BEGIN
         RAISE EXCEPTION 'member % is not a live contender of group "%"', request_handover.to_member, l.group_name
             USING ERRCODE = 'PK002', HINT = 'SELECT * FROM stat_contenders';
     END IF;
+    PERFORM set_config('pgkeeper.act', 'request_handover', true);
     UPDATE leadership x
        SET handover_to = request_handover.to_member, handover_from = x.member_id, handover_by = session_user,
            handover_until = clock_timestamp() + request_handover.window_ms * interval '1 ms'
      WHERE x.id = l.id;
+    PERFORM set_config('pgkeeper.act', '', true);
     INSERT INTO event (cluster_id, subject, act, by_hand, detail)
     VALUES (l.cluster_id, l.group_name, 'request_handover', false,
             jsonb_build_object('epoch', epoch_text(l.epoch), 'from', l.member_id, 'to', request_handover.to_member));
@@ -689,7 +695,6 @@ COMMENT ON FUNCTION request_handover(text, text, integer, integer) IS 'Asks the 
 CREATE FUNCTION kick(cluster_id text, what text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT
-SET pgkeeper.act = 'kick'
 AS $$
 #variable_conflict use_column
 DECLARE
