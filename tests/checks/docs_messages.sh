@@ -14,7 +14,8 @@ while IFS= read -r message; do
         [ ${#piece} -ge 6 ] || continue
         checked=$((checked + 1))
         grep -qF -- "$piece" <<<"$sources" || { echo "not in the sources: \"$piece\" of \"$message\""; status=1; }
-    done < <(sed 's/\.\.\./\n/g' <<<"$message")
+    done <<<"${message//.../$'\n'}"
+# shellcheck disable=SC2016 # these are Markdown's backticks
 done < <(sed -n 's/^| `\([^`]* [^`]* [^`]*\)`.*/\1/p' docs/troubleshooting.md)
 [ $checked -ge 10 ] || status=1
 echo "$checked pieces of messages"
