@@ -1,0 +1,153 @@
+/*
+ * test_run_chaos.c - two `pgkeeper run` on one component under fifty random SIGKILLs and stops of wrappers, guards
+ * and commands: their commands, which stamp the clock every millisecond, are never alive at the same time.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "runner.h"
+
+#define FAULTS 50
+#define SLOTS 2
+/* With the fast profile: lease 400 ms, so that a successor of a crash waits 1000 ms. */
+#define GRACE "100ms"
+#define LONGEST_STOP_MS 1500
+
+enum target { WRAPPER, GUARD, COMMAND, TARGETS };
+
+static const char *const traits[SLOTS] = {"family", "stubborn family"};
+static const char *const names[SLOTS] = {"red", "blue"};
+
+struct chaos {
+    struct fixture *fixture;
+    struct process *slots[SLOTS];
+    unsigned seed;
+};
+
+static int below(struct chaos *chaos, int limit)
+{
+    return rand_r(&chaos->seed) % limit;
+}
+
+/* A supervisor would start a wrapper again, and so does this. */
+static void tend_slots(struct chaos *chaos)
+{
+    for (size_t i = 0; i < SLOTS; i++) {
+        if (chaos->slots[i] != NULL && !has_ended(chaos->slots[i])) {
+            continue;
+        }
+        if (chaos->slots[i] != NULL) {
+            process_wait(chaos->slots[i], WAIT_LONG_MS);
+        }
+        chaos->slots[i] =
+            runner_witness(chaos->fixture, names[i], traits[i], "--grace", GRACE, "--quiet", NULL);
+    }
+}
+
+/* Processes of the slot whose command runs; false: none does. */
+static bool find_leader(const struct chaos *chaos, pid_t ret_pids[TARGETS])
+{
+    for (size_t i = 0; i < SLOTS; i++) {
+        ret_pids[WRAPPER] = chaos->slots[i]->pid;
+        ret_pids[GUARD] = has_ended(chaos->slots[i]) ? 0 : child_of(ret_pids[WRAPPER]);
+        ret_pids[COMMAND] = ret_pids[GUARD] == 0 ? 0 : child_of(ret_pids[GUARD]);
+        if (ret_pids[COMMAND] != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool somebody_stamps(const struct belief_book *book)
+{
+    uint32_t count = atomic_load(&book->count);
+
+    for (uint32_t i = count; i-- > 0;) {
+        if (wait_now_ns() - atomic_load(&book->beliefs[i].last_true_ns) < 20 * WAIT_NS_PER_MS) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void await_leader(struct chaos *chaos, pid_t ret_pids[TARGETS])
+{
+    int64_t end = wait_now_ns() + WAIT_LONG_MS * WAIT_NS_PER_MS;
+
+    for (;;) {
+        tend_slots(chaos);
+        if (find_leader(chaos, ret_pids) && somebody_stamps(chaos->fixture->book)) {
+            return;
+        }
+        if (wait_now_ns() > end) {
+            fail_msg("no command runs");
+        }
+        wait_pause_ms(5);
+    }
+}
+
+static void do_harm(struct chaos *chaos)
+{
+    pid_t pids[TARGETS];
+    enum target target = (enum target)below(chaos, TARGETS);
+    bool stop = below(chaos, 2) == 0;
+
+    await_leader(chaos, pids);
+    wait_pause_ms(below(chaos, 50));
+    if (!stop) {
+        kill(pids[target], SIGKILL);
+        return;
+    }
+    kill(pids[target], SIGSTOP);
+    wait_pause_ms(1 + below(chaos, LONGEST_STOP_MS));
+    tend_slots(chaos);
+    kill(pids[target], SIGCONT);
+}
+
+static size_t count_epochs(const struct belief_book *book)
+{
+    size_t epochs = 0;
+    int64_t last = 0;
+    uint32_t count = atomic_load(&book->count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (book->beliefs[i].epoch > last) {
+            last = book->beliefs[i].epoch;
+            epochs++;
+        }
+    }
+    return epochs;
+}
+
+static void test_run_chaos__fifty_kills_and_stops__commands_never_overlap(void **state)
+{
+    struct chaos chaos = {.fixture = *state, .seed = (unsigned)time(NULL)};
+    const char *seed = getenv("PGK_TEST_SEED");
+
+    if (seed != NULL) {
+        chaos.seed = (unsigned)strtoul(seed, NULL, 10);
+    }
+    print_message("PGK_TEST_SEED=%u\n", chaos.seed);
+    for (int i = 0; i < FAULTS; i++) {
+        do_harm(&chaos);
+    }
+    assert_int_equal(belief_count_overlaps(chaos.fixture->book), 0);
+    /* Not a proof by standing still: leadership did pass on. */
+    assert_true(count_epochs(chaos.fixture->book) >= FAULTS / 4);
+    for (size_t i = 0; i < SLOTS; i++) {
+        process_kill(chaos.slots[i]);
+    }
+    WAIT_UNTIL(witnesses_running(chaos.fixture->book) == 0, WAIT_LONG_MS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(
+        test_run_chaos__fifty_kills_and_stops__commands_never_overlap, fixture_setup,
+        fixture_teardown)};
+
+    return cmocka_run_group_tests(tests, fixture_group_setup, fixture_group_teardown);
+}
