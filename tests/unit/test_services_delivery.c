@@ -289,6 +289,27 @@ static void test_dispatch__events_and_none__descriptor_says_so(void **state)
     stage_close(&s);
 }
 
+static pgk_status inner_status;
+
+static void dispatch_inside(struct actor *actor)
+{
+    inner_status = pgk_ha_dispatch(actor->ha, NULL);
+}
+
+static void test_dispatch__inside_a_callback__illegal_state(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_open(&s, stage_manual);
+    s.a[0].hook = dispatch_inside;
+    s.a[0].hook_kind = TAPE_GRANT;
+    stage_contend(&s, 0);
+    script_begin(s.backend, "master", LEASE_MS, NULL);
+    dispatch(&s);
+    assert_int_equal(inner_status, PGK_ERR_ILLEGAL_STATE);
+    stage_close(&s);
+}
+
 static void test_retriever__leader_seen_again_and_changed__told_on_change_only(void **state)
 {
     (void)state;
@@ -378,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_election__fault_and_end_together__revoke_first),
         cmocka_unit_test(test_election__scope_component__groups_are_led_apart),
         cmocka_unit_test(test_dispatch__events_and_none__descriptor_says_so),
+        cmocka_unit_test(test_dispatch__inside_a_callback__illegal_state),
         cmocka_unit_test(test_retriever__leader_seen_again_and_changed__told_on_change_only),
         cmocka_unit_test(test_retriever__leader_gone_and_back__told_once_each),
         cmocka_unit_test(test_retriever__two_of_one_component_and_stop__each_by_itself),
