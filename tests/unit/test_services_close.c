@@ -65,35 +65,6 @@ static void test_close__one_of_two_components__other_goes_on(void **state)
     stage_close(&s);
 }
 
-static void *close_actor(void *user)
-{
-    struct actor *actor = user;
-    pgk_election_close(actor->election, NULL);
-    return NULL;
-}
-
-static void test_close__while_its_own_callback_runs__waits_for_it(void **state)
-{
-    (void)state;
-    struct stage s;
-    stage_open(&s, NULL);
-    stage_contend(&s, 0);
-    atomic_store(&released, 0);
-    s.a[0].hook = wait_for_release;
-    s.a[0].hook_kind = TAPE_GRANT;
-    lead(&s);
-    STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
-    pthread_t closer;
-    assert_int_equal(pthread_create(&closer, NULL, close_actor, &s.a[0]), 0);
-    /* Closing shows at once; the close itself cannot be over. */
-    WAIT_UNTIL(!pgk_election_has_leadership(s.a[0].election, &s.a[0].session_id), WAIT_LONG_MS);
-    stage_expect(&s, "a+");
-    atomic_store(&released, 1);
-    pthread_join(closer, NULL);
-    stage_expect(&s, "a+ a-");
-    stage_close(&s);
-}
-
 /* What a hook does inside the callback that it is set for. */
 static void close_own(struct actor *actor)
 {
@@ -310,112 +281,6 @@ static void test_callback__closes_handle_that_another_thread_closes__both_return
     stage_close(&s);
 }
 
-/* A call on a thread of its own, and whether it has returned. */
-struct call {
-    struct stage *stage;
-    atomic_bool returned;
-};
-
-static void *stop_retriever_thread(void *user)
-{
-    struct call *call = user;
-    pgk_retriever_stop(call->stage->a[0].retriever, NULL);
-    atomic_store(&call->returned, true);
-    return NULL;
-}
-
-static void *close_stage_thread(void *user)
-{
-    struct call *call = user;
-    pgk_ha_close(call->stage->ha, NULL);
-    atomic_store(&call->returned, true);
-    return NULL;
-}
-
-/* Long enough for a call that does not wait to have returned: a breach shows at once or nearly always. */
-static void observe_that_it_waits(struct call *call)
-{
-    wait_pause_ms(100);
-    assert_false(atomic_load(&call->returned));
-}
-
-static void test_stop__its_callback_runs__waits_for_it(void **state)
-{
-    (void)state;
-    struct stage s;
-    struct call call = {.stage = &s};
-    pthread_t stopper;
-    stage_open(&s, NULL);
-    atomic_store(&released, 0);
-    s.a[0].hook = wait_for_release;
-    s.a[0].hook_kind = TAPE_LEADER;
-    stage_follow(&s, 0, "x");
-    script_see(s.backend, "x", 1, 1, "address");
-    STAGE_WAIT(&s, 0, TAPE_LEADER, 1);
-    assert_int_equal(pthread_create(&stopper, NULL, stop_retriever_thread, &call), 0);
-    WAIT_UNTIL(script_counts(s.backend).unwatched == 1, WAIT_LONG_MS);
-    observe_that_it_waits(&call);
-    atomic_store(&released, 1);
-    pthread_join(stopper, NULL);
-    stage_close(&s);
-}
-
-static void *confirm_thread(void *user)
-{
-    struct actor *actor = user;
-    (void)pgk_election_confirm(actor->election, &actor->session_id, "here", NULL);
-    return NULL;
-}
-
-static void test_handle_close__confirm_under_way__waits_for_it(void **state)
-{
-    (void)state;
-    struct stage s;
-    struct call call = {.stage = &s};
-    pthread_t closer;
-    pthread_t confirmer;
-    stage_open(&s, NULL);
-    stage_contend(&s, 0);
-    lead(&s);
-    STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
-    script_hold_confirm(s.backend, true);
-    assert_int_equal(pthread_create(&confirmer, NULL, confirm_thread, &s.a[0]), 0);
-    WAIT_UNTIL(script_held(s.backend) == 1, WAIT_LONG_MS);
-    assert_int_equal(pthread_create(&closer, NULL, close_stage_thread, &call), 0);
-    STAGE_WAIT(&s, 0, TAPE_REVOKE, 1); /* which does not wait for it */
-    observe_that_it_waits(&call);
-    script_hold_confirm(s.backend, false);
-    pthread_join(confirmer, NULL);
-    pthread_join(closer, NULL);
-    stage_close(&s);
-}
-
-static void close_handle_and_wait(struct actor *actor)
-{
-    pgk_ha_close(actor->ha, NULL);
-    wait_for_release(actor);
-}
-
-static void test_handle_close__closed_by_a_callback_that_runs_on__waits_for_it(void **state)
-{
-    (void)state;
-    struct stage s;
-    struct call call = {.stage = &s};
-    pthread_t closer;
-    stage_open(&s, NULL);
-    atomic_store(&released, 0);
-    s.a[0].hook = close_handle_and_wait;
-    s.a[0].hook_kind = TAPE_GRANT;
-    stage_contend(&s, 0);
-    lead(&s);
-    WAIT_UNTIL(script_counts(s.backend).closed == 1, WAIT_LONG_MS);
-    assert_int_equal(pthread_create(&closer, NULL, close_stage_thread, &call), 0);
-    observe_that_it_waits(&call);
-    atomic_store(&released, 1);
-    pthread_join(closer, NULL);
-    stage_close(&s);
-}
-
 static void test_handle_close__backend_fails__all_closed_and_reported_once(void **state)
 {
     (void)state;
@@ -517,7 +382,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_close__granted__revoke_comes_before_it_returns),
         cmocka_unit_test(test_close__one_of_two_components__other_goes_on),
-        cmocka_unit_test(test_close__while_its_own_callback_runs__waits_for_it),
         cmocka_unit_test(test_callback__grant_closes_or_frees_anything__pairs_hold),
         cmocka_unit_test(test_callback__revoke_closes_or_frees_anything__pairs_hold),
         cmocka_unit_test(test_callback__error_closes_or_frees_anything__pairs_hold),
@@ -525,9 +389,6 @@ int main(void)
         cmocka_unit_test(test_callback__grant_closes_handle__revokes_are_delivered_inside),
         cmocka_unit_test(test_callback__revoke_closes_its_election__group_is_left_after_it),
         cmocka_unit_test(test_callback__closes_handle_that_another_thread_closes__both_return),
-        cmocka_unit_test(test_stop__its_callback_runs__waits_for_it),
-        cmocka_unit_test(test_handle_close__confirm_under_way__waits_for_it),
-        cmocka_unit_test(test_handle_close__closed_by_a_callback_that_runs_on__waits_for_it),
         cmocka_unit_test(test_handle_close__backend_fails__all_closed_and_reported_once),
         cmocka_unit_test(test_handle_free__elections_outlive_it__closed_objects),
         cmocka_unit_test(test_fork__child_uses_the_handle__illegal_state_and_parent_unharmed),
