@@ -1,5 +1,5 @@
 /*
- * services/election.c - election handles: argument checks, the rules of confirm, what a contender is told.
+ * services/election.c - election handles: argument checks, starting and closing, what a contender is told.
  *
  * Any thread. has_leadership and deadline_ns take no lock and do no I/O; what they read is constant or
  * atomic. Nothing here talks to the database but through the backend.
@@ -71,8 +71,9 @@ bool election_deliver(pgk_election *election)
         deliver_revoke(election);
         return true;
     }
-    if (!started)
+    if (!started) {
         return false;
+    }
     if (election->fault_pending) {
         election->fault_pending = false;
         if (election->contender.error != NULL &&
@@ -93,10 +94,12 @@ void election_begin_close(pgk_election *election)
 {
     struct subject *subject = &election->subject;
 
-    if (subject->state == SUBJECT_NEW)
+    if (subject->state == SUBJECT_NEW) {
         subject_retire(subject);
-    if (subject->state != SUBJECT_STARTED)
+    }
+    if (subject->state != SUBJECT_STARTED) {
         return;
+    }
     atomic_store(&election->started, false);
     subject->state = SUBJECT_CLOSING;
     subject_mark_dirty(subject);
@@ -105,10 +108,12 @@ void election_begin_close(pgk_election *election)
 
 void election_finish_close(pgk_election *election, bool force)
 {
-    if (election->subject.state != SUBJECT_CLOSING)
+    if (election->subject.state != SUBJECT_CLOSING) {
         return;
-    if (!force && (election->granted.live || election->revoking > 0))
+    }
+    if (!force && (election->granted.live || election->revoking > 0)) {
         return;
+    }
     group_detach(election->subject.ha, election);
     subject_retire(&election->subject);
 }
@@ -126,15 +131,18 @@ static pgk_status new_election(pgk_ha *ha, const char *component, const char *gr
     static const char origin[] = "ha.election";
     pgk_status status = ha_check_open(ha, origin, err);
 
-    if (status != PGK_OK)
+    if (status != PGK_OK) {
         return status;
-    if (ha->client_only)
+    }
+    if (ha->client_only) {
         return error_set(err, PGK_ERR_ILLEGAL_STATE, origin,
                          "the handle was opened for retrieval only; open it with pgk_ha_open");
+    }
     pgk_election *election = calloc(1, sizeof(*election));
 
-    if (election == NULL)
+    if (election == NULL) {
         return error_set(err, PGK_ERR_NO_MEMORY, origin, "no memory for an election");
+    }
     election->component = strdup(component);
     election->group = election->component == NULL ? NULL : group_get(ha, group);
     if (election->group == NULL) {
@@ -153,16 +161,20 @@ static pgk_status make_election(pgk_ha *ha, const char *component, const char *g
 {
     static const char origin[] = "ha.election";
 
-    if (ret_election == NULL)
+    if (ret_election == NULL) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin, "ret_election is NULL");
+    }
     pgk_status status = subject_check_component(component, origin, err);
 
-    if (status == PGK_OK)
+    if (status == PGK_OK) {
         status = ha_check_process(ha, origin, err);
-    if (status != PGK_OK)
+    }
+    if (status != PGK_OK) {
         return status;
-    if (group == NULL)
+    }
+    if (group == NULL) {
         group = ha->settings->scope == SCOPE_COMPONENT ? component : PROCESS_GROUP;
+    }
     pthread_mutex_lock(&ha->lock);
     status = new_election(ha, component, group, ret_election, err);
     pthread_mutex_unlock(&ha->lock);
@@ -180,30 +192,34 @@ pgk_status pgk_ha_election_in_group(pgk_ha *ha, const char *component, const cha
                                     pgk_election **ret_election, pgk_error *err)
 {
     error_reset(err);
-    if (group == NULL)
+    if (group == NULL) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, "ha.election", "group is NULL");
-    if (!text_is_valid(group, 1, PGK_COMPONENT_MAX_BYTES))
+    }
+    if (!text_is_valid(group, 1, PGK_COMPONENT_MAX_BYTES)) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, "ha.election",
                          "group must be 1 to %d bytes of UTF-8", PGK_COMPONENT_MAX_BYTES);
+    }
     return make_election(ha, component, group, ret_election, err);
 }
 
-/* Checks the handle that a call came with, and takes the lock when it is fit. */
-static pgk_status lock_election(const pgk_election *election, const char *origin, pgk_error *err)
+pgk_status election_lock(const pgk_election *election, const char *origin, pgk_error *err)
 {
-    if (election == NULL)
+    if (election == NULL) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin, "election is NULL");
+    }
     pgk_status status = ha_check_process(election->subject.ha, origin, err);
 
-    if (status == PGK_OK)
+    if (status == PGK_OK) {
         pthread_mutex_lock(&election->subject.ha->lock);
+    }
     return status;
 }
 
-static pgk_status check_started(const pgk_election *election, const char *origin, pgk_error *err)
+pgk_status election_check_started(const pgk_election *election, const char *origin, pgk_error *err)
 {
-    if (election->subject.state == SUBJECT_STARTED)
+    if (election->subject.state == SUBJECT_STARTED) {
         return PGK_OK;
+    }
     return error_set(err, PGK_ERR_ILLEGAL_STATE, origin, "the election for %s %s",
                      election->component,
                      election->subject.state == SUBJECT_NEW
@@ -214,15 +230,18 @@ static pgk_status check_started(const pgk_election *election, const char *origin
 static pgk_status check_contender(const pgk_contender *contender, const char *origin,
                                   pgk_error *err)
 {
-    if (contender == NULL)
+    if (contender == NULL) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin, "contender is NULL");
-    if (contender->size != sizeof(*contender))
+    }
+    if (contender->size != sizeof(*contender)) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin,
                          "contender.size is %zu; set it to sizeof(pgk_contender), %zu",
                          contender->size, sizeof(*contender));
-    if (contender->grant == NULL || contender->revoke == NULL)
+    }
+    if (contender->grant == NULL || contender->revoke == NULL) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin, "contender.%s is NULL",
                          contender->grant == NULL ? "grant" : "revoke");
+    }
     return PGK_OK;
 }
 
@@ -232,8 +251,9 @@ static const struct subject *find_contender(const pgk_ha *ha, const char *compon
 
     TAILQ_FOREACH (subject, &ha->subjects, link) {
         if (subject->kind == SUBJECT_ELECTION && subject->state == SUBJECT_STARTED &&
-            strcmp(((const pgk_election *)subject)->component, component) == 0)
+            strcmp(((const pgk_election *)subject)->component, component) == 0) {
             return subject;
+        }
     }
     return NULL;
 }
@@ -245,20 +265,24 @@ static pgk_status start(pgk_election *election, const pgk_contender *contender, 
     pgk_ha *ha = subject->ha;
     pgk_status status = ha_check_open(ha, origin, err);
 
-    if (status != PGK_OK)
+    if (status != PGK_OK) {
         return status;
-    if (subject->state != SUBJECT_NEW)
+    }
+    if (subject->state != SUBJECT_NEW) {
         return error_set(err, PGK_ERR_ILLEGAL_STATE, origin,
                          "the election for %s was %s before; make a new one", election->component,
                          subject->state == SUBJECT_STARTED ? "started" : "closed");
-    if (find_contender(ha, election->component) != NULL)
+    }
+    if (find_contender(ha, election->component) != NULL) {
         return error_set(err, PGK_ERR_ILLEGAL_STATE, origin,
                          "the handle already has a contender for %s; close that election first",
                          election->component);
+    }
     election->contender = *contender;
     status = group_attach(ha, election, err);
-    if (status != PGK_OK)
+    if (status != PGK_OK) {
         return status;
+    }
     subject->state = SUBJECT_STARTED;
     TAILQ_INSERT_TAIL(&ha->subjects, subject, link);
     atomic_store(&election->started, true);
@@ -274,110 +298,22 @@ pgk_status pgk_election_start(pgk_election *election, const pgk_contender *conte
     error_reset(err);
     pgk_status status = check_contender(contender, origin, err);
 
-    if (status == PGK_OK)
-        status = lock_election(election, origin, err);
-    if (status != PGK_OK)
+    if (status == PGK_OK) {
+        status = election_lock(election, origin, err);
+    }
+    if (status != PGK_OK) {
         return status;
+    }
     status = start(election, contender, origin, err);
-    pthread_mutex_unlock(&election->subject.ha->lock);
-    return status;
-}
-
-/* Locked. OK: to be written, with the token; *ret_done: it is written already. */
-static pgk_status check_confirm(pgk_election *election, const pgk_uuid *session_id,
-                                const char *address, pgk_token *ret_token, bool *ret_done,
-                                pgk_error *err)
-{
-    static const char origin[] = "election.confirm";
-    pgk_status status;
-
-    *ret_done = false;
-    for (;;) {
-        status = check_started(election, origin, err);
-        if (status != PGK_OK || !election->confirming)
-            break;
-        pthread_cond_wait(&election->subject.ha->changed, &election->subject.ha->lock);
-    }
-    if (status != PGK_OK)
-        return status;
-    if (!tenure_token(&election->group->tenure, ret_token) ||
-        pgk_uuid_compare(&ret_token->session_id, session_id) != 0) {
-        char text[PGK_UUID_TEXT_SIZE];
-
-        pgk_uuid_format(session_id, text);
-        return error_set(err, PGK_ERR_FENCED, origin,
-                         "session %s does not lead %s; wait for the next grant", text,
-                         election->group->name);
-    }
-    if (election->claimed[0] == '\0' || pgk_uuid_compare(&election->claimed_by, session_id) != 0)
-        return PGK_OK;
-    if (strcmp(election->claimed, address) != 0)
-        return error_set(err, PGK_ERR_ILLEGAL_STATE, origin,
-                         "%s has another address in this tenure; it can change with the next one",
-                         election->component);
-    *ret_done = election->confirmed;
-    return PGK_OK;
-}
-
-/* Locked; drops the lock for the round trip. */
-static pgk_status write_confirm(pgk_election *election, const pgk_token *token, const char *address,
-                                pgk_error *err)
-{
-    pgk_ha *ha = election->subject.ha;
-    /* An earlier attempt of this tenure, whose outcome is unknown, may have been written. */
-    bool claimed_before = election->claimed[0] != '\0' &&
-                          pgk_uuid_compare(&election->claimed_by, &token->session_id) == 0;
-
-    election->confirming = true;
-    election->confirmed = false;
-    election->claimed_by = token->session_id;
-    text_copy(election->claimed, sizeof(election->claimed), address);
-    ha->calls++;
-    pthread_mutex_unlock(&ha->lock);
-    pgk_status status = ha->ops->confirm(ha->backend, election->group->name, token,
-                                         election->component, address, err);
-    pthread_mutex_lock(&ha->lock);
-    ha->calls--;
-    election->confirming = false;
-    election->confirmed = status == PGK_OK;
-    if (status != PGK_OK && status != PGK_ERR_OUTCOME_UNKNOWN && !claimed_before)
-        election->claimed[0] = '\0';
-    /* It left meanwhile, and its record was emptied before this may have filled it again. */
-    if (!election->attached)
-        group_withdraw(ha, election);
-    pthread_cond_broadcast(&ha->changed);
-    return status;
-}
-
-pgk_status pgk_election_confirm(pgk_election *election, const pgk_uuid *session_id,
-                                const char *address, pgk_error *err)
-{
-    static const char origin[] = "election.confirm";
-    pgk_token token;
-    bool done;
-
-    error_reset(err);
-    if (session_id == NULL || address == NULL)
-        return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin, "%s is NULL",
-                         session_id == NULL ? "session_id" : "address");
-    if (!text_is_valid(address, 1, PGK_ADDRESS_MAX_BYTES))
-        return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin,
-                         "address must be 1 to %d bytes of UTF-8", PGK_ADDRESS_MAX_BYTES);
-    pgk_status status = lock_election(election, origin, err);
-
-    if (status != PGK_OK)
-        return status;
-    status = check_confirm(election, session_id, address, &token, &done, err);
-    if (status == PGK_OK && !done)
-        status = write_confirm(election, &token, address, err);
     pthread_mutex_unlock(&election->subject.ha->lock);
     return status;
 }
 
 int64_t pgk_election_deadline_ns(const pgk_election *election, const pgk_uuid *session_id)
 {
-    if (election == NULL || session_id == NULL || !atomic_load(&election->started))
+    if (election == NULL || session_id == NULL || !atomic_load(&election->started)) {
         return 0;
+    }
     int64_t deadline = tenure_deadline_ns(&election->group->tenure, session_id);
 
     /* The process is asked for last, because that is a system call. */
@@ -395,19 +331,23 @@ pgk_status pgk_election_token(const pgk_election *election, pgk_token *ret_token
     pgk_token token;
 
     error_reset(err);
-    if (ret_token == NULL)
+    if (ret_token == NULL) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin, "ret_token is NULL");
-    pgk_status status = lock_election(election, origin, err);
+    }
+    pgk_status status = election_lock(election, origin, err);
 
-    if (status != PGK_OK)
+    if (status != PGK_OK) {
         return status;
-    status = check_started(election, origin, err);
+    }
+    status = election_check_started(election, origin, err);
     pthread_mutex_unlock(&election->subject.ha->lock);
-    if (status != PGK_OK)
+    if (status != PGK_OK) {
         return status;
-    if (!tenure_token(&election->group->tenure, &token))
+    }
+    if (!tenure_token(&election->group->tenure, &token)) {
         return error_set(err, PGK_ERR_FENCED, origin, "this process does not lead %s now",
                          election->group->name);
+    }
     *ret_token = token;
     return PGK_OK;
 }
@@ -417,20 +357,23 @@ pgk_status pgk_election_resign(pgk_election *election, pgk_error *err)
     static const char origin[] = "election.resign";
 
     error_reset(err);
-    pgk_status status = lock_election(election, origin, err);
+    pgk_status status = election_lock(election, origin, err);
 
-    if (status != PGK_OK)
+    if (status != PGK_OK) {
         return status;
+    }
     pgk_ha *ha = election->subject.ha;
     struct ha_group *group = election->group;
 
-    status = check_started(election, origin, err);
-    if (status == PGK_OK && !group->current.live)
+    status = election_check_started(election, origin, err);
+    if (status == PGK_OK && !group->current.live) {
         status =
             error_set(err, PGK_ERR_ILLEGAL_STATE, origin,
                       "%s is not led by this process; there is nothing to resign", group->name);
-    if (status == PGK_OK)
+    }
+    if (status == PGK_OK) {
         status = ha->ops->resign(ha->backend, group->backend_group, err);
+    }
     pthread_mutex_unlock(&ha->lock);
     return status;
 }
@@ -438,10 +381,11 @@ pgk_status pgk_election_resign(pgk_election *election, pgk_error *err)
 pgk_status pgk_election_close(pgk_election *election, pgk_error *err)
 {
     error_reset(err);
-    pgk_status status = lock_election(election, "election.close", err);
+    pgk_status status = election_lock(election, "election.close", err);
 
-    if (status != PGK_OK)
+    if (status != PGK_OK) {
         return status;
+    }
     election_begin_close(election);
     subject_settle(&election->subject);
     pthread_mutex_unlock(&election->subject.ha->lock);
@@ -451,8 +395,9 @@ pgk_status pgk_election_close(pgk_election *election, pgk_error *err)
 void pgk_election_free(pgk_election *election)
 {
     /* In a forked child the lock may be held by a thread that does not exist there: the memory is left. */
-    if (election == NULL || ha_is_foreign(election->subject.ha))
+    if (election == NULL || ha_is_foreign(election->subject.ha)) {
         return;
+    }
     pthread_mutex_lock(&election->subject.ha->lock);
     election_begin_close(election);
     subject_settle(&election->subject);

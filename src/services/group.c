@@ -20,8 +20,9 @@ struct ha_group *group_get(pgk_ha *ha, const char *name)
         }
     }
     group = calloc(1, sizeof(*group));
-    if (group == NULL)
+    if (group == NULL) {
         return NULL;
+    }
     group->name = strdup(name);
     if (group->name == NULL) {
         free(group);
@@ -34,8 +35,9 @@ struct ha_group *group_get(pgk_ha *ha, const char *name)
 
 void group_put(pgk_ha *ha, struct ha_group *group)
 {
-    if (--group->refs > 0)
+    if (--group->refs > 0) {
         return;
+    }
     TAILQ_REMOVE(&ha->groups, group, link);
     free(group->name);
     free(group);
@@ -45,8 +47,9 @@ static pgk_election *as_contender(struct subject *subject, const struct ha_group
 {
     pgk_election *election = (pgk_election *)subject;
 
-    if (subject->kind != SUBJECT_ELECTION || election->group != group || !election->attached)
+    if (subject->kind != SUBJECT_ELECTION || election->group != group || !election->attached) {
         return NULL;
+    }
     return election;
 }
 
@@ -55,23 +58,26 @@ static void wake_contenders(pgk_ha *ha, const struct ha_group *group)
     struct subject *subject;
 
     TAILQ_FOREACH (subject, &ha->subjects, link) {
-        if (as_contender(subject, group) != NULL)
+        if (as_contender(subject, group) != NULL) {
             subject_mark_dirty(subject);
+        }
     }
 }
 
 static void answer_backend(pgk_ha *ha, struct ha_group *group)
 {
-    if (!group->revoke_pending || group->backend_group == NULL)
+    if (!group->revoke_pending || group->backend_group == NULL) {
         return;
+    }
     group->revoke_pending = false;
     ha->ops->revoked(ha->backend, group->backend_group);
 }
 
 static void answer_if_all_revoked(pgk_ha *ha, struct ha_group *group)
 {
-    if (group->granted == 0)
+    if (group->granted == 0) {
         answer_backend(ha, group);
+    }
 }
 
 pgk_status group_attach(pgk_ha *ha, pgk_election *election, pgk_error *err)
@@ -83,8 +89,9 @@ pgk_status group_attach(pgk_ha *ha, pgk_election *election, pgk_error *err)
         pgk_status status =
             ha->ops->join(ha->backend, group->name, &group->tenure, group, &joined, err);
 
-        if (status != PGK_OK)
+        if (status != PGK_OK) {
             return status;
+        }
         group->backend_group = joined;
     }
     group->contenders++;
@@ -101,8 +108,9 @@ static bool has_successor(const pgk_ha *ha, const pgk_election *election)
         const pgk_election *other = as_contender(subject, election->group);
 
         if (other != NULL && other != election && subject->state == SUBJECT_STARTED &&
-            strcmp(other->component, election->component) == 0)
+            strcmp(other->component, election->component) == 0) {
             return true;
+        }
     }
     return false;
 }
@@ -113,8 +121,9 @@ void group_withdraw(pgk_ha *ha, const pgk_election *election)
 
     if (group->backend_group == NULL || !group->current.live || election->claimed[0] == '\0' ||
         pgk_uuid_compare(&election->claimed_by, &group->current.session_id) != 0 ||
-        has_successor(ha, election))
+        has_successor(ha, election)) {
         return;
+    }
     ha->ops->withdraw(ha->backend, group->backend_group, election->component);
 }
 
@@ -176,8 +185,9 @@ static void on_group_fault(void *ctx, void *group_ctx, const pgk_error *error)
     TAILQ_FOREACH (subject, &ha->subjects, link) {
         pgk_election *election = as_contender(subject, group_ctx);
 
-        if (election == NULL || subject->state != SUBJECT_STARTED)
+        if (election == NULL || subject->state != SUBJECT_STARTED) {
             continue;
+        }
         if (error == NULL) {
             /* It is over: the same one again will be news. One still to be told is told all the same. */
             election->fault_passed = election->fault_pending;

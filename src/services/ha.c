@@ -24,26 +24,30 @@ bool ha_is_manual(const pgk_ha *ha)
 
 pgk_status ha_check_process(const pgk_ha *ha, const char *origin, pgk_error *err)
 {
-    if (ha == NULL)
+    if (ha == NULL) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin, "ha is NULL");
-    if (ha_is_foreign(ha))
+    }
+    if (ha_is_foreign(ha)) {
         return error_set(err, PGK_ERR_ILLEGAL_STATE, origin,
                          "the handle belongs to process %ld, this is its child %ld; open one here",
                          (long)ha->pid, (long)getpid());
+    }
     return PGK_OK;
 }
 
 pgk_status ha_check_open(const pgk_ha *ha, const char *origin, pgk_error *err)
 {
-    if (ha->state == HA_OPEN)
+    if (ha->state == HA_OPEN) {
         return PGK_OK;
+    }
     return error_set(err, PGK_ERR_ILLEGAL_STATE, origin, "the handle is closed");
 }
 
 static void destroy(pgk_ha *ha)
 {
-    if (ha->backend != NULL)
+    if (ha->backend != NULL) {
         ha->ops->free(ha->backend);
+    }
     wake_close(&ha->wake);
     pthread_cond_destroy(&ha->changed);
     pthread_cond_destroy(&ha->work);
@@ -57,8 +61,9 @@ void ha_unref_unlock(pgk_ha *ha)
     bool last = --ha->refs == 0;
 
     pthread_mutex_unlock(&ha->lock);
-    if (last)
+    if (last) {
         destroy(ha);
+    }
 }
 
 /* All but the settings, the backend and the threads. NULL: out of memory. */
@@ -79,12 +84,15 @@ static pgk_ha *new_handle(const struct backend_ops *ops, bool client_only, pgk_e
     TAILQ_INIT(&ha->groups);
     TAILQ_INIT(&ha->subjects);
     TAILQ_INIT(&ha->dirty);
-    if (mutex_init(&ha->lock, err) != PGK_OK)
+    if (mutex_init(&ha->lock, err) != PGK_OK) {
         goto fail;
-    if (cond_init(&ha->work, err) != PGK_OK)
+    }
+    if (cond_init(&ha->work, err) != PGK_OK) {
         goto fail_lock;
-    if (cond_init(&ha->changed, err) != PGK_OK)
+    }
+    if (cond_init(&ha->changed, err) != PGK_OK) {
         goto fail_work;
+    }
     return ha;
 fail_work:
     pthread_cond_destroy(&ha->work);
@@ -116,13 +124,16 @@ static pgk_status start_services(pgk_ha *ha, pgk_error *err)
                               .sink = group_sink(ha)};
     pgk_status status = ha_is_manual(ha) ? wake_init(&ha->wake, err) : PGK_OK;
 
-    if (status == PGK_OK)
+    if (status == PGK_OK) {
         status = ha->ops->open(&env, &ha->backend, err);
-    if (status != PGK_OK || ha_is_manual(ha))
+    }
+    if (status != PGK_OK || ha_is_manual(ha)) {
         return status;
+    }
     status = start_notifier(ha, err);
-    if (status != PGK_OK)
+    if (status != PGK_OK) {
         ha->ops->close(ha->backend, NULL);
+    }
     return status;
 }
 
@@ -130,14 +141,16 @@ pgk_status ha_open_with(const struct backend_ops *ops, const pgk_config *config,
                         pgk_ha **ret_ha, pgk_error *err)
 {
     error_reset(err);
-    if (config == NULL || ret_ha == NULL)
+    if (config == NULL || ret_ha == NULL) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, "ha.open", "%s is NULL",
                          config == NULL ? "config" : "ret_ha");
+    }
     struct settings *settings = NULL;
     pgk_status status = settings_new(config, &settings, err);
 
-    if (status != PGK_OK)
+    if (status != PGK_OK) {
         return status;
+    }
     pgk_ha *ha = new_handle(ops, client_only, err);
 
     if (ha == NULL) {
@@ -161,10 +174,11 @@ static void begin_close_all(pgk_ha *ha)
     while (subject != NULL) {
         struct subject *next = TAILQ_NEXT(subject, link);
 
-        if (subject->kind == SUBJECT_ELECTION)
+        if (subject->kind == SUBJECT_ELECTION) {
             election_begin_close((pgk_election *)subject);
-        else
+        } else {
             retriever_begin_close((pgk_retriever *)subject);
+        }
         subject = next;
     }
 }
@@ -174,8 +188,9 @@ static struct subject *first_unrevoked(const pgk_ha *ha)
     struct subject *subject;
 
     TAILQ_FOREACH (subject, &ha->subjects, link) {
-        if (subject->kind == SUBJECT_ELECTION && ((pgk_election *)subject)->granted.live)
+        if (subject->kind == SUBJECT_ELECTION && ((pgk_election *)subject)->granted.live) {
             return subject;
+        }
     }
     return NULL;
 }
@@ -196,11 +211,13 @@ static void settle_all_inside(pgk_ha *ha)
 {
     struct subject *subject;
 
-    while ((subject = first_unrevoked(ha)) != NULL)
+    while ((subject = first_unrevoked(ha)) != NULL) {
         deliver_revoke_of(ha, subject);
+    }
     /* What is left waits for its revoke to return, further down this very stack. */
-    while ((subject = TAILQ_FIRST(&ha->subjects)) != NULL)
+    while ((subject = TAILQ_FIRST(&ha->subjects)) != NULL) {
         election_finish_close((pgk_election *)subject, true);
+    }
 }
 
 /* Closing. Waits until all is closed and no callback runs. */
@@ -226,8 +243,9 @@ static void settle_all(pgk_ha *ha)
 /* Joins the notifier once, unless this is it. Drops the lock meanwhile. */
 static void reap_notifier(pgk_ha *ha)
 {
-    if (ha->reaped || notifier_inside_callback(ha))
+    if (ha->reaped || notifier_inside_callback(ha)) {
         return;
+    }
     ha->reaped = true;
     pthread_mutex_unlock(&ha->lock);
     thread_join(&ha->notifier);
@@ -237,8 +255,9 @@ static void reap_notifier(pgk_ha *ha)
 /* Locked; the state has been set to closing by this call. */
 static pgk_status close_backend(pgk_ha *ha, pgk_error *err)
 {
-    while (ha->calls > 0)
+    while (ha->calls > 0) {
         pthread_cond_wait(&ha->changed, &ha->lock);
+    }
     pthread_mutex_unlock(&ha->lock);
     pgk_status status = ha->ops->close(ha->backend, err);
     pthread_mutex_lock(&ha->lock);
@@ -260,16 +279,20 @@ static pgk_status close_handle(pgk_ha *ha, pgk_error *err)
         ha->state = HA_CLOSING;
         begin_close_all(ha);
     }
-    if (ha->state == HA_CLOSING && inside)
+    if (ha->state == HA_CLOSING && inside) {
         settle_all_inside(ha);
-    else if (ha->state == HA_CLOSING)
+    } else if (ha->state == HA_CLOSING) {
         settle_all(ha);
-    if (first)
+    }
+    if (first) {
         status = close_backend(ha, err);
-    if (inside)
+    }
+    if (inside) {
         return status;
-    while (ha->state != HA_CLOSED || ha->dispatching)
+    }
+    while (ha->state != HA_CLOSED || ha->dispatching) {
         pthread_cond_wait(&ha->changed, &ha->lock);
+    }
     reap_notifier(ha);
     return status;
 }
@@ -279,8 +302,9 @@ pgk_status pgk_ha_close(pgk_ha *ha, pgk_error *err)
     error_reset(err);
     pgk_status status = ha_check_process(ha, "ha.close", err);
 
-    if (status != PGK_OK)
+    if (status != PGK_OK) {
         return status;
+    }
     pthread_mutex_lock(&ha->lock);
     ha->refs++;
     status = close_handle(ha, err);
@@ -291,17 +315,20 @@ pgk_status pgk_ha_close(pgk_ha *ha, pgk_error *err)
 /* In a forked child: gives back the descriptors and leaves the memory, whose lock may be held for ever. */
 static void forget(pgk_ha *ha)
 {
-    if (atomic_exchange(&ha->forgotten, true))
+    if (atomic_exchange(&ha->forgotten, true)) {
         return;
-    if (ha->state == HA_OPEN)
+    }
+    if (ha->state == HA_OPEN) {
         ha->ops->forget(ha->backend);
+    }
     wake_close(&ha->wake);
 }
 
 void pgk_ha_free(pgk_ha *ha)
 {
-    if (ha == NULL)
+    if (ha == NULL) {
         return;
+    }
     if (ha_is_foreign(ha)) {
         forget(ha);
         return;
@@ -317,8 +344,9 @@ void pgk_ha_free(pgk_ha *ha)
 
 int pgk_ha_fd(const pgk_ha *ha)
 {
-    if (ha == NULL || ha_is_foreign(ha) || !ha_is_manual(ha))
+    if (ha == NULL || ha_is_foreign(ha) || !ha_is_manual(ha)) {
         return -1;
+    }
     pthread_mutex_t *lock = (pthread_mutex_t *)&ha->lock; /* the handle itself is not changed */
 
     pthread_mutex_lock(lock);
@@ -333,13 +361,16 @@ static pgk_status dispatch(pgk_ha *ha, pgk_error *err)
     static const char origin[] = "ha.dispatch";
     pgk_status status = ha_check_open(ha, origin, err);
 
-    if (status != PGK_OK)
+    if (status != PGK_OK) {
         return status;
-    if (notifier_inside_callback(ha))
+    }
+    if (notifier_inside_callback(ha)) {
         return error_set(err, PGK_ERR_ILLEGAL_STATE, origin, "called from inside a callback");
+    }
     notifier_take_turn(ha);
-    while (notifier_run_one(ha))
-        ;
+    while (notifier_run_one(ha)) {
+        continue;
+    }
     wake_clear(&ha->wake);
     notifier_give_turn(ha);
     return PGK_OK;
@@ -352,11 +383,13 @@ pgk_status pgk_ha_dispatch(pgk_ha *ha, pgk_error *err)
     error_reset(err);
     pgk_status status = ha_check_process(ha, origin, err);
 
-    if (status != PGK_OK)
+    if (status != PGK_OK) {
         return status;
-    if (!ha_is_manual(ha))
+    }
+    if (!ha_is_manual(ha)) {
         return error_set(err, PGK_ERR_ILLEGAL_STATE, origin,
                          "the handle has a notifier thread; open it with dispatch: manual");
+    }
     pthread_mutex_lock(&ha->lock);
     ha->refs++;
     status = dispatch(ha, err);
@@ -369,8 +402,9 @@ void pgk_component_of_job(const pgk_uuid *job_id, char out[PGK_JOB_COMPONENT_SIZ
     static const pgk_uuid none;
     static const char prefix[] = "job-";
 
-    if (out == NULL)
+    if (out == NULL) {
         return;
+    }
     memcpy(out, prefix, sizeof(prefix));
     pgk_uuid_format_hex(job_id == NULL ? &none : job_id, out + sizeof(prefix) - 1);
 }

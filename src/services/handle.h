@@ -161,7 +161,11 @@ void group_detach(pgk_ha *ha, pgk_election *election);
 void group_revoked(pgk_ha *ha, struct ha_group *group);
 struct backend_sink group_sink(pgk_ha *ha);
 
-/* election.c, locked */
+/* election.c, locked but election_lock */
+/* Checks the handle that a call came with, and takes the lock when it is fit. */
+pgk_status election_lock(const pgk_election *election, const char *origin, pgk_error *err);
+/* ILLEGAL_STATE unless started. */
+pgk_status election_check_started(const pgk_election *election, const char *origin, pgk_error *err);
 bool election_deliver(pgk_election *election);
 void election_begin_close(pgk_election *election);
 /* Closed when nothing of it is left to deliver, or at once by force. */

@@ -14,8 +14,9 @@ bool notifier_inside_callback(const pgk_ha *ha)
 
 void notifier_take_turn(pgk_ha *ha)
 {
-    while (ha->dispatching)
+    while (ha->dispatching) {
         pthread_cond_wait(&ha->changed, &ha->lock);
+    }
     ha->dispatching = true;
     ha->dispatcher = pthread_self();
 }
@@ -43,8 +44,9 @@ void notifier_leave(struct subject *subject)
 
 bool notifier_deliver(struct subject *subject)
 {
-    if (subject->kind == SUBJECT_ELECTION)
+    if (subject->kind == SUBJECT_ELECTION) {
         return election_deliver((pgk_election *)subject);
+    }
     return retriever_deliver((pgk_retriever *)subject);
 }
 
@@ -52,14 +54,16 @@ bool notifier_run_one(pgk_ha *ha)
 {
     struct subject *subject = TAILQ_FIRST(&ha->dirty);
 
-    if (subject == NULL)
+    if (subject == NULL) {
         return false;
+    }
     TAILQ_REMOVE(&ha->dirty, subject, dirty_link);
     subject->dirty = false;
     subject->refs++;
     /* One callback each, then to the end of the line: revokes of all go before grants of any. */
-    if (notifier_deliver(subject))
+    if (notifier_deliver(subject)) {
         subject_mark_dirty(subject);
+    }
     ha->refs++;
     subject_unref_unlock(subject);
     pthread_mutex_lock(&ha->lock);

@@ -18,28 +18,32 @@ static bool same_leader(const pgk_leader *a, const pgk_leader *b)
 
 static bool is_news(const pgk_retriever *retriever)
 {
-    if (retriever->known != retriever->told)
+    if (retriever->known != retriever->told) {
         return true;
+    }
     return retriever->known && !same_leader(&retriever->seen, &retriever->announced);
 }
 
 void retriever_see(pgk_retriever *retriever, const pgk_leader *leader)
 {
     if (leader != NULL) {
-        if (leader->epoch < retriever->max_epoch)
+        if (leader->epoch < retriever->max_epoch) {
             return;
+        }
         retriever->max_epoch = leader->epoch;
         retriever->seen = *leader;
     }
     retriever->known = leader != NULL;
-    if (is_news(retriever))
+    if (is_news(retriever)) {
         subject_mark_dirty(&retriever->subject);
+    }
 }
 
 bool retriever_deliver(pgk_retriever *retriever)
 {
-    if (retriever->subject.state != SUBJECT_STARTED || !is_news(retriever))
+    if (retriever->subject.state != SUBJECT_STARTED || !is_news(retriever)) {
         return false;
+    }
     pgk_leader leader = retriever->seen;
     bool known = retriever->known;
 
@@ -55,10 +59,12 @@ void retriever_begin_close(pgk_retriever *retriever)
 {
     pgk_ha *ha = retriever->subject.ha;
 
-    if (retriever->subject.state == SUBJECT_CLOSED)
+    if (retriever->subject.state == SUBJECT_CLOSED) {
         return;
-    if (retriever->watch != NULL)
+    }
+    if (retriever->watch != NULL) {
         ha->ops->unwatch(ha->backend, retriever->watch);
+    }
     retriever->watch = NULL;
     subject_retire(&retriever->subject);
 }
@@ -75,14 +81,17 @@ pgk_status pgk_ha_retriever(pgk_ha *ha, const char *component, pgk_retriever **r
     static const char origin[] = "ha.retriever";
 
     error_reset(err);
-    if (ret_retriever == NULL)
+    if (ret_retriever == NULL) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin, "ret_retriever is NULL");
+    }
     pgk_status status = subject_check_component(component, origin, err);
 
-    if (status == PGK_OK)
+    if (status == PGK_OK) {
         status = ha_check_process(ha, origin, err);
-    if (status != PGK_OK)
+    }
+    if (status != PGK_OK) {
         return status;
+    }
     pgk_retriever *retriever = calloc(1, sizeof(*retriever));
     char *copy = strdup(component);
 
@@ -99,19 +108,22 @@ pgk_status pgk_ha_retriever(pgk_ha *ha, const char *component, pgk_retriever **r
         *ret_retriever = retriever;
     }
     pthread_mutex_unlock(&ha->lock);
-    if (status != PGK_OK)
+    if (status != PGK_OK) {
         retriever_free(retriever);
+    }
     return status;
 }
 
 static pgk_status lock_retriever(const pgk_retriever *retriever, const char *origin, pgk_error *err)
 {
-    if (retriever == NULL)
+    if (retriever == NULL) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin, "retriever is NULL");
+    }
     pgk_status status = ha_check_process(retriever->subject.ha, origin, err);
 
-    if (status == PGK_OK)
+    if (status == PGK_OK) {
         pthread_mutex_lock(&retriever->subject.ha->lock);
+    }
     return status;
 }
 
@@ -122,12 +134,14 @@ static pgk_status start(pgk_retriever *retriever, pgk_leader_fn fn, void *user, 
     pgk_ha *ha = subject->ha;
     pgk_status status = ha_check_open(ha, origin, err);
 
-    if (status != PGK_OK)
+    if (status != PGK_OK) {
         return status;
-    if (subject->state != SUBJECT_NEW)
+    }
+    if (subject->state != SUBJECT_NEW) {
         return error_set(err, PGK_ERR_ILLEGAL_STATE, origin,
                          "the retriever of %s was %s before; make a new one", retriever->component,
                          subject->state == SUBJECT_STARTED ? "started" : "stopped");
+    }
     retriever->fn = fn;
     retriever->user = user;
     /* Started before it watches: the backend may tell what it knows before watch() returns. */
@@ -148,12 +162,14 @@ pgk_status pgk_retriever_start(pgk_retriever *retriever, pgk_leader_fn fn, void 
     static const char origin[] = "retriever.start";
 
     error_reset(err);
-    if (fn == NULL)
+    if (fn == NULL) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin, "fn is NULL");
+    }
     pgk_status status = lock_retriever(retriever, origin, err);
 
-    if (status != PGK_OK)
+    if (status != PGK_OK) {
         return status;
+    }
     status = start(retriever, fn, user, origin, err);
     pthread_mutex_unlock(&retriever->subject.ha->lock);
     return status;
@@ -164,21 +180,24 @@ pgk_status pgk_retriever_get(pgk_retriever *retriever, pgk_leader *ret_leader, p
     static const char origin[] = "retriever.get";
 
     error_reset(err);
-    if (ret_leader == NULL)
+    if (ret_leader == NULL) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin, "ret_leader is NULL");
+    }
     pgk_status status = lock_retriever(retriever, origin, err);
 
-    if (status != PGK_OK)
+    if (status != PGK_OK) {
         return status;
-    if (retriever->subject.state != SUBJECT_STARTED)
+    }
+    if (retriever->subject.state != SUBJECT_STARTED) {
         status = error_set(err, PGK_ERR_ILLEGAL_STATE, origin, "the retriever of %s is %s",
                            retriever->component,
                            retriever->subject.state == SUBJECT_NEW ? "not started" : "stopped");
-    else if (!retriever->known)
+    } else if (!retriever->known) {
         status = error_set(err, PGK_ERR_NOT_FOUND, origin, "no leader of %s is known now",
                            retriever->component);
-    else
+    } else {
         *ret_leader = retriever->seen;
+    }
     pthread_mutex_unlock(&retriever->subject.ha->lock);
     return status;
 }
@@ -188,8 +207,9 @@ pgk_status pgk_retriever_stop(pgk_retriever *retriever, pgk_error *err)
     error_reset(err);
     pgk_status status = lock_retriever(retriever, "retriever.stop", err);
 
-    if (status != PGK_OK)
+    if (status != PGK_OK) {
         return status;
+    }
     retriever_begin_close(retriever);
     subject_settle(&retriever->subject);
     pthread_mutex_unlock(&retriever->subject.ha->lock);
@@ -199,8 +219,9 @@ pgk_status pgk_retriever_stop(pgk_retriever *retriever, pgk_error *err)
 void pgk_retriever_free(pgk_retriever *retriever)
 {
     /* In a forked child the lock may be held by a thread that does not exist there: the memory is left. */
-    if (retriever == NULL || ha_is_foreign(retriever->subject.ha))
+    if (retriever == NULL || ha_is_foreign(retriever->subject.ha)) {
         return;
+    }
     pthread_mutex_lock(&retriever->subject.ha->lock);
     retriever_begin_close(retriever);
     subject_settle(&retriever->subject);

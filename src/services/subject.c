@@ -11,11 +11,13 @@
 
 pgk_status subject_check_component(const char *component, const char *origin, pgk_error *err)
 {
-    if (component == NULL)
+    if (component == NULL) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin, "component is NULL");
-    if (!text_is_valid(component, 1, PGK_COMPONENT_MAX_BYTES))
+    }
+    if (!text_is_valid(component, 1, PGK_COMPONENT_MAX_BYTES)) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin,
                          "component must be 1 to %d bytes of UTF-8", PGK_COMPONENT_MAX_BYTES);
+    }
     return PGK_OK;
 }
 
@@ -32,14 +34,17 @@ void subject_mark_dirty(struct subject *subject)
 {
     pgk_ha *ha = subject->ha;
 
-    if (subject->dirty || (subject->state != SUBJECT_STARTED && subject->state != SUBJECT_CLOSING))
+    if (subject->dirty ||
+        (subject->state != SUBJECT_STARTED && subject->state != SUBJECT_CLOSING)) {
         return;
+    }
     subject->dirty = true;
     TAILQ_INSERT_TAIL(&ha->dirty, subject, dirty_link);
-    if (ha_is_manual(ha))
+    if (ha_is_manual(ha)) {
         wake_set(&ha->wake);
-    else
+    } else {
         pthread_cond_signal(&ha->work);
+    }
 }
 
 void subject_retire(struct subject *subject)
@@ -50,8 +55,9 @@ void subject_retire(struct subject *subject)
         subject->dirty = false;
         TAILQ_REMOVE(&ha->dirty, subject, dirty_link);
     }
-    if (subject->state == SUBJECT_STARTED || subject->state == SUBJECT_CLOSING)
+    if (subject->state == SUBJECT_STARTED || subject->state == SUBJECT_CLOSING) {
         TAILQ_REMOVE(&ha->subjects, subject, link);
+    }
     subject->state = SUBJECT_CLOSED;
     pthread_cond_broadcast(&ha->changed);
 }
@@ -62,8 +68,9 @@ void subject_settle(struct subject *subject)
 
     subject->refs++;
     if (notifier_inside_callback(ha)) {
-        while (subject->state == SUBJECT_CLOSING && notifier_deliver(subject))
-            ;
+        while (subject->state == SUBJECT_CLOSING && notifier_deliver(subject)) {
+            continue;
+        }
     } else {
         while (subject->state != SUBJECT_CLOSED || subject->running > 0) {
             if (ha_is_manual(ha) && !ha->dispatching) {
@@ -86,9 +93,10 @@ void subject_unref_unlock(struct subject *subject)
         pthread_mutex_unlock(&ha->lock);
         return;
     }
-    if (subject->kind == SUBJECT_ELECTION)
+    if (subject->kind == SUBJECT_ELECTION) {
         election_free((pgk_election *)subject);
-    else
+    } else {
         retriever_free((pgk_retriever *)subject);
+    }
     ha_unref_unlock(ha);
 }
