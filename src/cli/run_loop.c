@@ -348,13 +348,10 @@ static void on_revoke(void *user, const pgk_uuid *session_id, int64_t epoch)
         return; /* our own closing */
     }
     const char *fate = !run->active                             ? "contending again"
-                       : run->options.on_lost == ON_LOST_IGNORE ? "leaving it running"
-                                                                : "ending it";
-    run_tell(run, "lost leadership of %s%s%s%s: %s%s%s", run->options.component,
-             run->fault.status != PGK_OK ? " (" : "",
-             run->fault.status != PGK_OK ? run->fault.message : "",
-             run->fault.status != PGK_OK ? ")" : "", run->active ? run->options.command[0] : "",
-             run->active ? ": " : "", fate);
+                       : run->options.on_lost == ON_LOST_IGNORE ? "leaving running "
+                                                                : "ending ";
+    run_tell(run, "lost leadership of %s; %s%s", run->options.component, fate,
+             run->active ? run->options.command[0] : "");
     end_command(run);
     while (run->active && run->losing) {
         pump(run, false);

@@ -14,7 +14,9 @@
 #define SLOTS 2
 /* With the fast profile: lease 400 ms, so that a successor of a crash waits 1000 ms. */
 #define GRACE "100ms"
-#define LONGEST_STOP_MS 1500
+/* A stopped wrapper is passed over after at most 1600 ms: the session times out and the grace is waited. */
+#define WRAPPER_STOP_MS 3000
+#define OTHER_STOP_MS 600
 
 enum target { WRAPPER, GUARD, COMMAND, TARGETS };
 
@@ -102,7 +104,7 @@ static void do_harm(struct chaos *chaos)
         return;
     }
     kill(pids[target], SIGSTOP);
-    wait_pause_ms(1 + below(chaos, LONGEST_STOP_MS));
+    wait_pause_ms(1 + below(chaos, target == WRAPPER ? WRAPPER_STOP_MS : OTHER_STOP_MS));
     tend_slots(chaos);
     kill(pids[target], SIGCONT);
 }

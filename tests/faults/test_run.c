@@ -1,0 +1,212 @@
+/*
+ * test_run.c - `pgkeeper run` when leadership or one of its own processes is lost: the command is gone before the next
+ * one starts, whatever it ignores and wherever its children hide.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runner.h"
+
+#define MS WAIT_NS_PER_MS
+
+/* Ends the session that holds a member's locks, as a DBA might. */
+static void terminate_session(struct fixture *fixture, const char *member)
+{
+    db_exec(fixture, "SELECT pg_terminate_backend(%lld)", (long long)db_lock_pid(fixture, member));
+}
+
+static void check_no_overlap(struct fixture *fixture)
+{
+    assert_int_equal(belief_count_overlaps(fixture->book), 0);
+}
+
+/* A leader whose command and its hidden grandchild stamp, and a standby that waits. */
+static void start_pair(struct fixture *fixture, const char *traits, struct process **ret_leader,
+                       struct process **ret_standby)
+{
+    *ret_leader = runner_witness(fixture, "leader", traits, "--grace", "500ms", NULL);
+    runner_up(*ret_leader, NULL);
+    *ret_standby = runner_witness(fixture, "standby", "", "--grace", "500ms", NULL);
+    db_lock_pid(fixture, "standby");
+}
+
+static void test_run__session_terminated__term_grace_kill_123_before_the_next(void **state)
+{
+    struct fixture *fixture = *state;
+    struct process *leader;
+    struct process *standby;
+
+    start_pair(fixture, "stubborn family", &leader, &standby);
+    int64_t begin = wait_now_ns();
+    terminate_session(fixture, "leader");
+    process_expect(leader, "term 1", WAIT_LONG_MS);
+    assert_int_equal(runner_exit_code(leader), 123);
+    assert_true(wait_now_ns() - begin >= 500 * MS);
+    runner_up(standby, NULL);
+    check_no_overlap(fixture);
+}
+
+static void test_run__server_stopped__123_and_successor_after_restart(void **state)
+{
+    struct fixture *fixture = *state;
+    struct process *leader;
+    struct process *standby;
+    pgk_error error;
+
+    start_pair(fixture, "stubborn family", &leader, &standby);
+    assert_int_equal(pgserver_stop(fixture->server, PGSERVER_IMMEDIATE, 0, &error), PGK_OK);
+    assert_int_equal(runner_exit_code(leader), 123);
+    assert_int_equal(pgserver_start_again(fixture->server, &error), PGK_OK);
+    runner_up(standby, NULL);
+    check_no_overlap(fixture);
+}
+
+static void test_run__on_lost_kill__no_term_and_123(void **state)
+{
+    struct fixture *fixture = *state;
+    struct process *leader =
+        runner_witness(fixture, "leader", "stubborn family", "--on-lost", "kill", NULL);
+
+    runner_up(leader, NULL);
+    terminate_session(fixture, "leader");
+    assert_int_equal(runner_exit_code(leader), 123);
+    assert_int_equal(process_count(leader, "term"), 0);
+    assert_int_equal(witnesses_running(fixture->book), 0);
+}
+
+static void test_run__on_lost_ignore__command_goes_on_and_its_code_is_ours(void **state)
+{
+    struct fixture *fixture = *state;
+    struct process *leader = runner_start(fixture, "leader", "--on-lost", "ignore", "--", "/bin/sh",
+                                          "-c", "echo up; read line; exit 21", NULL);
+
+    process_expect(leader, "up", WAIT_LONG_MS);
+    terminate_session(fixture, "leader");
+    db_wait(fixture, "2", WAIT_LONG_MS, "SELECT count(*) FROM pgkeeper.leader_history");
+    assert_false(has_ended(leader));
+    process_send(leader, "go");
+    assert_int_equal(runner_exit_code(leader), 21);
+}
+
+static void test_run__respawn_and_loss__contends_again_with_a_larger_epoch(void **state)
+{
+    struct fixture *fixture = *state;
+    struct process *leader =
+        runner_witness(fixture, "leader", "", "--respawn", "--grace", "100ms", NULL);
+    int64_t epoch = runner_up(leader, NULL);
+
+    terminate_session(fixture, "leader");
+    assert_true(runner_up(leader, NULL) > epoch);
+    check_no_overlap(fixture);
+    process_signal(leader, SIGTERM);
+    assert_int_equal(runner_exit_code(leader), 128 + SIGTERM);
+}
+
+static void test_run__handover_asked_for__command_gone_before_the_lock_is_free(void **state)
+{
+    struct fixture *fixture = *state;
+    struct process *leader;
+    struct process *standby;
+
+    start_pair(fixture, "stubborn family", &leader, &standby);
+    db_exec(fixture, "SELECT pgkeeper.request_handover('%s', '%s')", FIXTURE_CLUSTER,
+            RUNNER_COMPONENT);
+    runner_up(standby, NULL);
+    check_no_overlap(fixture);
+    assert_int_equal(runner_exit_code(leader), 123);
+    assert_string_equal(db_text(fixture, "SELECT end_reason FROM pgkeeper.leader_history"
+                                         " ORDER BY epoch LIMIT 1"),
+                        "switchover");
+}
+
+static void test_run__wrapper_killed__nothing_of_it_is_left(void **state)
+{
+    struct fixture *fixture = *state;
+    struct process *leader;
+    struct process *standby;
+
+    start_pair(fixture, "stubborn family", &leader, &standby);
+    pid_t guard = child_of(leader->pid);
+    process_kill(leader);
+    WAIT_UNTIL(!is_running(guard) && witnesses_running(fixture->book) == 0, WAIT_LONG_MS);
+    runner_up(standby, NULL);
+    check_no_overlap(fixture);
+}
+
+static void test_run__wrapper_stopped__command_ends_without_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct process *leader;
+    struct process *standby;
+
+    start_pair(fixture, "stubborn family", &leader, &standby);
+    process_stop(leader);
+    runner_up(standby, NULL);
+    check_no_overlap(fixture);
+    process_continue(leader);
+    assert_int_equal(runner_exit_code(leader), 123);
+}
+
+static void test_run__guard_killed__command_is_gone_and_125(void **state)
+{
+    struct fixture *fixture = *state;
+    struct process *leader;
+    struct process *standby;
+
+    start_pair(fixture, "stubborn family", &leader, &standby);
+    kill(child_of(leader->pid), SIGKILL);
+    assert_int_equal(runner_exit_code(leader), 125);
+    runner_up(standby, NULL);
+    check_no_overlap(fixture);
+}
+
+static void test_run__command_stopped_and_leadership_lost__it_is_ended(void **state)
+{
+    struct fixture *fixture = *state;
+    pid_t command;
+    struct process *leader = runner_witness(fixture, "leader", "", "--grace", "60s", NULL);
+
+    runner_up(leader, &command);
+    kill(command, SIGSTOP);
+    terminate_session(fixture, "leader");
+    assert_int_equal(runner_exit_code(leader), 123); /* SIGCONT lets SIGTERM in */
+}
+
+static void test_run__leadership_lost_as_the_command_starts__it_is_ended(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (int i = 0; i < 5; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "early%d", i);
+        struct process *leader = runner_witness(fixture, name, "stubborn", "--grace", "50ms", NULL);
+        db_wait(fixture, "leader", WAIT_LONG_MS,
+                "SELECT state FROM pgkeeper.stat_contenders WHERE member_name = '%s'", name);
+        terminate_session(fixture, name);
+        assert_int_equal(runner_exit_code(leader), 123);
+    }
+    assert_int_equal(witnesses_running(fixture->book), 0);
+    check_no_overlap(fixture);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_run__session_terminated__term_grace_kill_123_before_the_next),
+        TEST(test_run__server_stopped__123_and_successor_after_restart),
+        TEST(test_run__on_lost_kill__no_term_and_123),
+        TEST(test_run__on_lost_ignore__command_goes_on_and_its_code_is_ours),
+        TEST(test_run__respawn_and_loss__contends_again_with_a_larger_epoch),
+        TEST(test_run__handover_asked_for__command_gone_before_the_lock_is_free),
+        TEST(test_run__wrapper_killed__nothing_of_it_is_left),
+        TEST(test_run__wrapper_stopped__command_ends_without_it),
+        TEST(test_run__guard_killed__command_is_gone_and_125),
+        TEST(test_run__command_stopped_and_leadership_lost__it_is_ended),
+        TEST(test_run__leadership_lost_as_the_command_starts__it_is_ended),
+    };
+
+    return cmocka_run_group_tests(tests, fixture_group_setup, fixture_group_teardown);
+}
