@@ -118,7 +118,8 @@ PGK_API bool pgk_election_has_leadership(const pgk_election *election, const pgk
 PGK_API int64_t pgk_election_deadline_ns(const pgk_election *election, const pgk_uuid *session_id);
 
 /*
- * The current token. No I/O. PGK_ERR_FENCED when this process does not lead now. Since 0.1.
+ * The current token. No I/O. PGK_ERR_FENCED when this process does not lead now,
+ * PGK_ERR_ILLEGAL_STATE when the election is not started or closed. Since 0.1.
  *
  * In a transaction of the application's own, READ COMMITTED, before COMMIT:
  *     SELECT pgkeeper.fence($1, $2)    -- token.leadership_id, token.epoch
