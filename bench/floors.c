@@ -9,7 +9,8 @@
 
 static bool granted(PGresult *result)
 {
-    const bool yes = PQresultStatus(result) == PGRES_TUPLES_OK && PQgetvalue(result, 0, 0)[0] != 'f';
+    const bool yes =
+        PQresultStatus(result) == PGRES_TUPLES_OK && PQgetvalue(result, 0, 0)[0] != 'f';
 
     PQclear(result);
     return yes;

@@ -169,10 +169,10 @@ static void crew_settle(struct crew *crew)
 {
     const int64_t deadline_ns = bench_now_ns() + (int64_t)WAIT_MS * 1000000;
 
-    while (bench_sql(crew->watcher, "SELECT count(*) FROM pg_locks l JOIN pg_database d"
-                                    " ON d.oid = l.database AND d.datname = current_database()"
-                                    " WHERE l.locktype = 'advisory' AND NOT l.granted") !=
-           crew->count - 1) {
+    while (bench_sql(crew->watcher,
+                     "SELECT count(*) FROM pg_locks l JOIN pg_database d"
+                     " ON d.oid = l.database AND d.datname = current_database()"
+                     " WHERE l.locktype = 'advisory' AND NOT l.granted") != crew->count - 1) {
         if (bench_now_ns() > deadline_ns) {
             bench_fail("the standbys do not wait for the leader");
         }
