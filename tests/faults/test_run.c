@@ -180,7 +180,7 @@ static void test_run__leadership_lost_as_the_command_starts__it_is_ended(void **
     struct fixture *fixture = *state;
 
     for (int i = 0; i < 5; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof(name), "early%d", i);
         struct process *leader = runner_witness(fixture, name, "stubborn", "--grace", "50ms", NULL);
         db_wait(fixture, "leader", WAIT_LONG_MS,
