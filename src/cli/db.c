@@ -193,9 +193,6 @@ static int check_schema_name(const struct cli *cli)
 static int check_conninfo(const struct cli *cli)
 {
     const char *uri = config_value(cli, CLI_KEY_URI);
-    if (strchr(uri, '=') == NULL && strstr(uri, "://") == NULL) {
-        return CLI_OK; /* empty, or the name of a database */
-    }
     char *message = NULL;
     PQconninfoOption *options = PQconninfoParse(uri, &message);
     int code = CLI_OK;

@@ -41,6 +41,7 @@ static const char global_help[] =
     "      --cluster ID       cluster id (default /default)\n"
     "      --config FILE      read keys from FILE, lines of `key: value`\n"
     "      --format FORMAT    table, json, ndjson or csv, for verbs that print rows\n"
+    "      --verbose          also the library's log, on standard error\n"
     "      --help, --version\n"
     "\n"
     "Every key of the configuration may also come from the environment: PGKEEPER_ and the key in\n"
@@ -99,6 +100,7 @@ struct globals {
     const char *cluster;
     const char *config;
     const char *format;
+    bool verbose;
     bool help;
     bool version;
 };
@@ -118,6 +120,10 @@ static bool take_global(const struct cli *cli, struct globals *globals, int argc
     const char *arg = argv[*i];
     if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
         globals->help = true;
+        return true;
+    }
+    if (strcmp(arg, "--verbose") == 0) {
+        globals->verbose = true;
         return true;
     }
     if (strcmp(arg, "--version") == 0) {
@@ -175,6 +181,37 @@ static int set_key(const struct cli *cli, const char *key, const char *value)
     return CLI_OK;
 }
 
+/* As psql has it, -d may also be the mere name of a database; the library wants a connection string. */
+static int set_database(const struct cli *cli, const char *text)
+{
+    char conninfo[256] = "dbname='";
+    size_t length = strlen(conninfo);
+    if (text == NULL || text[0] == '\0' || strchr(text, '=') != NULL ||
+        strstr(text, "://") != NULL) {
+        return set_key(cli, CLI_KEY_URI, text);
+    }
+    for (const char *p = text; *p != '\0'; p++) {
+        if (length + 4 > sizeof conninfo) {
+            return usage_error(cli, "\"%s\" is too long for the name of a database", text);
+        }
+        if (*p == '\'' || *p == '\\') {
+            conninfo[length++] = '\\';
+        }
+        conninfo[length++] = *p;
+    }
+    conninfo[length++] = '\'';
+    conninfo[length] = '\0';
+    return set_key(cli, CLI_KEY_URI, conninfo);
+}
+
+/* From any thread of the library; one call of stdio keeps a line whole. */
+static void on_log(void *user, pgk_log_level level, const char *context, const char *message)
+{
+    static const char *const levels[] = {"debug", "info", "warning", "error"};
+    (void)user;
+    fprintf(stderr, "%s: %s: %s\n", levels[level], context, message);
+}
+
 static int configure(struct cli *cli, const struct globals *globals)
 {
     pgk_error error;
@@ -184,7 +221,10 @@ static int configure(struct cli *cli, const struct globals *globals)
         pgk_config_load_environment(cli->config, &error) != PGK_OK) {
         return fail(cli, &error);
     }
-    int code = set_key(cli, CLI_KEY_URI, globals->dbname);
+    if (globals->verbose) {
+        pgk_config_set_log(cli->config, on_log, NULL);
+    }
+    int code = set_database(cli, globals->dbname);
     if (code == CLI_OK) {
         code = set_key(cli, CLI_KEY_SCHEMA, globals->schema);
     }

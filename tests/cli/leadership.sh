@@ -161,4 +161,10 @@ until_true 20 erin_leads
 same t "SELECT granted_at - began_at >= interval '1 s' AND began_after = 'loss' FROM pgkeeper.leader_history
          WHERE member_name = 'erin'"
 stop "$erin" 0
+
+# --verbose: the library's log on stderr; a plain database name is a connection string too.
+contend frank loud --verbose -d "$PGDATABASE" --address frank:7; frank=$pid
+expect 0 leader loud --wait 20s
+stop "$frank" 0
+grep -qE '^(debug|info): ' "$work/frank.err" || failed "no log: $(cat "$work/frank.err")"
 echo "leadership: all as expected"

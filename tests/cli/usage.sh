@@ -12,7 +12,9 @@ for verb in $verbs; do
     expect 0 help "$verb"
     stdout_has "usage: pgkeeper $verb"
     awk 'length > 100 { exit 1 }' "$work/out" || failed "help of $verb is wider than 100 columns"
-    expect 2 "$verb" --no-such-option
+    usage=2
+    [ "$verb" = run ] && usage=125 # its other codes are those of the program that it runs
+    expect $usage "$verb" --no-such-option
     is_usage_error
     stderr_has '"--no-such-option"'
 done
@@ -44,6 +46,8 @@ for verb in "leader c" contenders history "resign c" "switchover c" "kick c --ye
 done
 expect 3 -d "host=$work" leaders
 expect 3 -d 'user=nobody_here' leaders
+expect 3 -d "nothing'\\_here" leaders
+stderr_has "nothing'\\_here"
 expect 3 -d 'dbname=nothing_here' leaders
 stderr_has nothing_here
 
