@@ -1,0 +1,185 @@
+/*
+ * tests/faults/test_failover.c - a standby is promoted while masters know both hosts. The token's timeline rises, the
+ * old primary is refused when it comes back, and nobody leads on a standby.
+ */
+#include "contest.h"
+
+struct pair {
+    struct fixture *fixture;
+    struct pgserver *standby;
+    char both[PGSERVER_CONNINFO_SIZE]; /* the old primary first */
+};
+
+static struct pgserver *left_over; /* a standby that a failed test did not free */
+
+static void open_pair(struct pair *pair, void **state)
+{
+    static const char *const settings[] = {"fsync=off", NULL};
+    const struct pgserver_options options = {.tcp = true, .settings = settings};
+    pgk_error err;
+    struct fixture *fixture = *state;
+    pair->fixture = fixture;
+    if (pgserver_standby(fixture->server, &options, &pair->standby, &err) != PGK_OK) {
+        fail_msg("standby: %s", err.message);
+    }
+    left_over = pair->standby;
+    snprintf(pair->both, sizeof(pair->both),
+             "host=127.0.0.1,127.0.0.1 port=%d,%d dbname=%s user=%s",
+             pgserver_port(fixture->server), pgserver_port(pair->standby), fixture->database,
+             PGSERVER_USER);
+}
+
+/* Waits until the standby has all that the primary has written. */
+static void caught_up(struct pair *pair)
+{
+    db_wait(pair->fixture, "t", WAIT_LONG_MS,
+            "SELECT coalesce(bool_and(replay_lsn >= pg_current_wal_lsn()), false)"
+            " FROM pg_stat_replication");
+}
+
+/* From now on the test's own connection is to the promoted server. */
+static void promote(struct pair *pair)
+{
+    pgk_error err;
+    struct fixture *fixture = pair->fixture;
+    assert_int_equal(pgserver_promote(pair->standby, &err), PGK_OK);
+    pgserver_conninfo(pair->standby, fixture->database, fixture->conninfo,
+                      sizeof(fixture->conninfo));
+    PQfinish(fixture->conn);
+    fixture->conn = db_connect(fixture->conninfo);
+}
+
+static void close_pair(struct pair *pair)
+{
+    process_free_all();
+    pgserver_free(pair->standby);
+    left_over = NULL;
+}
+
+static int failover_teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    pgk_error err;
+    process_free_all();
+    pgserver_free(left_over);
+    left_over = NULL;
+    if (pgserver_pid(fixture->server) == 0 &&
+        pgserver_start_again(fixture->server, &err) != PGK_OK) {
+        return -1;
+    }
+    return fixture_teardown(state);
+}
+
+static struct process *start_with(struct pair *pair, const char *name)
+{
+    return contest_start(pair->fixture, name, "--conninfo", pair->both, NULL);
+}
+
+static void test_failover__standby_promoted__token_rises_and_old_primary_is_refused(void **state)
+{
+    struct pair pair;
+    pgk_error err;
+    open_pair(&pair, state);
+    struct fixture *fixture = pair.fixture;
+    struct process *a = start_with(&pair, "a");
+    int64_t epoch = contest_granted(a);
+    assert_int_equal(epoch >> 40, 1);
+    struct process *b = start_with(&pair, "b");
+    contest_ready(fixture, "b");
+    caught_up(&pair);
+    assert_int_equal(pgserver_stop(fixture->server, PGSERVER_IMMEDIATE, 0, &err), PGK_OK);
+    contest_revoked(a);
+    promote(&pair);
+    db_wait(fixture, "leading", WAIT_LONG_MS,
+            "SELECT state FROM pgkeeper.stat_leaders WHERE epoch > %lld", (long long)epoch);
+    assert_int_equal(db_int(fixture, "SELECT epoch >> 40 FROM pgkeeper.leadership"), 2);
+    check_reasons(fixture, "master", "promoted");
+    check_history(fixture);
+    check_alternates(a);
+    check_alternates(b);
+    /* The old primary comes back. A new master looks at both and takes the newer. */
+    assert_int_equal(pgserver_start_again(fixture->server, &err), PGK_OK);
+    struct process *c = start_with(&pair, "c");
+    contest_ready(fixture, "c");
+    db_exec(fixture, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                     " WHERE application_name LIKE 'pgkeeper:%%:lock:%%'");
+    contest_ready(fixture, "a");
+    contest_ready(fixture, "b");
+    contest_ready(fixture, "c");
+    /* The new one goes away: those who know it do not go back. */
+    assert_int_equal(pgserver_stop(pair.standby, PGSERVER_FAST, 0, &err), PGK_OK);
+    process_expect(a, "error dispatcher PGK_ERR_STALE_PRIMARY", WAIT_LONG_MS);
+    process_expect(b, "error dispatcher PGK_ERR_STALE_PRIMARY", WAIT_LONG_MS);
+    process_expect(c, "error dispatcher PGK_ERR_STALE_PRIMARY", WAIT_LONG_MS);
+    assert_int_equal(pgserver_start_again(pair.standby, &err), PGK_OK);
+    db_wait(fixture, "leading", WAIT_LONG_MS,
+            "SELECT state FROM pgkeeper.stat_leaders WHERE epoch >> 40 = 2");
+    check_history(fixture);
+    check_alternates(a);
+    check_alternates(b);
+    check_alternates(c);
+    close_pair(&pair);
+}
+
+/* Both are primaries for a while: two databases. The token shows which is newer, and every new session goes there. */
+static void test_failover__old_primary_lives_on__new_sessions_go_to_the_newer(void **state)
+{
+    struct pair pair;
+    pgk_error err;
+    open_pair(&pair, state);
+    struct fixture *fixture = pair.fixture;
+    struct process *a = start_with(&pair, "a");
+    int64_t epoch = contest_granted(a);
+    caught_up(&pair);
+    PGconn *old = db_connect(fixture->conninfo);
+    promote(&pair);
+    struct process *b = start_with(&pair, "b");
+    int64_t newer = contest_granted(b);
+    assert_int_equal(newer >> 40, 2);
+    assert_true(newer > epoch);
+    /* The leader of the old one loses its session, and joins the others on the new one. */
+    PQclear(PQexec(old, "SELECT pgkeeper.kick('" FIXTURE_CLUSTER "', 'master')"));
+    PQfinish(old);
+    contest_revoked(a);
+    contest_ready(fixture, "a");
+    contest_quit(b);
+    assert_true(contest_granted(a) > newer);
+    check_alternates(a);
+    assert_int_equal(pgserver_restart(fixture->server, PGSERVER_FAST, &err), PGK_OK);
+    assert_int_equal(process_count(a, "revoke "), 1);
+    close_pair(&pair);
+}
+
+static void test_failover__only_a_standby__waits_with_a_clear_status(void **state)
+{
+    struct pair pair;
+    char conninfo[PGSERVER_CONNINFO_SIZE];
+    open_pair(&pair, state);
+    caught_up(&pair);
+    pgserver_conninfo_tcp(pair.standby, pair.fixture->database, conninfo, sizeof(conninfo));
+    struct process *a = contest_spawn(pair.fixture, "a", "--conninfo", conninfo, "--set",
+                                      "high-availability.postgres.connect-timeout=700 ms", NULL);
+    process_expect(a, "open - PGK_ERR_READ_ONLY", WAIT_LONG_MS);
+    struct process *b = contest_spawn(pair.fixture, "b", "--conninfo", conninfo, "--set",
+                                      "high-availability.postgres.connect-timeout=60 s", NULL);
+    promote(&pair);
+    process_expect(b, "open - PGK_OK", WAIT_LONG_MS);
+    assert_int_equal(contest_granted(b) >> 40, 2);
+    close_pair(&pair);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            test_failover__standby_promoted__token_rises_and_old_primary_is_refused, fixture_setup,
+            failover_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_failover__old_primary_lives_on__new_sessions_go_to_the_newer, fixture_setup,
+            failover_teardown),
+        cmocka_unit_test_setup_teardown(test_failover__only_a_standby__waits_with_a_clear_status,
+                                        fixture_setup, failover_teardown),
+    };
+    return cmocka_run_group_tests_name("failover", tests, fixture_group_setup,
+                                       fixture_group_teardown);
+}
