@@ -537,9 +537,15 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
     UPDATE leader_history h
        SET ended_at = coalesce(h.ended_at, clock_timestamp()),
-           end_reason = CASE WHEN coalesce(h.end_reason, 'lost') <> 'lost' THEN h.end_reason
-                             WHEN pg_postmaster_start_time() > h.began_at THEN 'server_restarted'
-                             ELSE report_end.reason END,
+           -- To a session a shutdown looks like pg_terminate_backend(); the server that is here now knows better.
+           end_reason = CASE
+               WHEN coalesce(h.end_reason, 'lost') <> 'lost' THEN h.end_reason
+               WHEN report_end.reason NOT IN ('terminated', 'connection_lost') THEN report_end.reason
+               WHEN ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint > h.epoch >> 40
+                   THEN 'promoted'
+               WHEN pg_postmaster_start_time() BETWEEN h.began_at AND coalesce(h.ended_at, 'infinity')
+                   THEN 'server_restarted'
+               ELSE report_end.reason END,
            end_detail = coalesce(h.end_detail, report_end.detail)
      WHERE h.leadership_id = report_end.leadership_id AND h.epoch = report_end.epoch
        AND h.session_id = report_end.session_id;

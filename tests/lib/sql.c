@@ -148,14 +148,13 @@ void db_wait(struct fixture *fixture, const char *expected, int timeout_ms, cons
 
 int64_t db_lock_pid(struct fixture *fixture, const char *member_name)
 {
-    db_wait(
-        fixture, "t", WAIT_LONG_MS,
-        "SELECT EXISTS (SELECT FROM pgkeeper.stat_contenders WHERE member_name = '%s' AND alive)",
-        member_name);
-    return db_int(fixture,
-                  "SELECT backend_pid FROM pgkeeper.stat_contenders"
-                  " WHERE member_name = '%s' AND alive LIMIT 1",
-                  member_name);
+    int64_t pid = 0;
+    WAIT_UNTIL((pid = db_int(fixture,
+                             "SELECT coalesce(max(backend_pid), 0) FROM pgkeeper.stat_contenders"
+                             " WHERE member_name = '%s' AND alive",
+                             member_name)) != 0,
+               WAIT_LONG_MS);
+    return pid;
 }
 
 int64_t db_sessions(struct fixture *fixture, const char *role)

@@ -55,6 +55,14 @@ pgk_status result_error(const PGresult *result, const char *origin, const char *
                               hint != NULL ? "; hint: " : "", hint != NULL ? hint : "");
 }
 
+bool link_is_stale(const struct link *link, struct link_memory *memory)
+{
+    pthread_mutex_lock(&memory->lock);
+    bool stale = link->timeline < memory->timeline;
+    pthread_mutex_unlock(&memory->lock);
+    return stale;
+}
+
 static bool send_one(const struct link *link, enum statement_id id, const char *const *params)
 {
     if (link->pooled) {
@@ -413,6 +421,7 @@ pgk_status link_make(const struct link_request *request, struct link *ret_link, 
     }
     struct link link = {.conn = winner.conn,
                         .backend_pid = winner.backend_pid,
+                        .timeline = winner.timeline,
                         .deadlock_timeout_ms = winner.deadlock_timeout_ms,
                         .pooled = winner.backend_pid != PQbackendPID(winner.conn)};
     status = make_ready(request, &link, winner.linux_server, err);

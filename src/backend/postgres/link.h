@@ -43,6 +43,7 @@ struct link_request {
 struct link {
     PGconn *conn; /* non-blocking mode */
     int backend_pid;
+    int64_t timeline;
     int deadlock_timeout_ms;
     bool pooled; /* through a pooler: statements carry their search_path, nothing is prepared */
 };
@@ -52,6 +53,10 @@ struct link {
  * READ_ONLY, STALE_PRIMARY, RESOURCE (retryable).
  */
 pgk_status link_make(const struct link_request *request, struct link *ret_link, pgk_error *err);
+
+/* True when the handle has seen a newer timeline since: the link leads to a primary of the past,
+ * even if that still answers. */
+bool link_is_stale(const struct link *link, struct link_memory *memory);
 
 /* Sends a statement; parameters are text, NULL is SQL NULL. False: the connection is broken. */
 bool link_send(const struct link *link, enum statement_id id, const char *const *params,

@@ -123,7 +123,8 @@ static pgk_status check_out(struct pool *pool, int64_t deadline_ns, struct poole
         if (pooled == NULL) {
             return open_link(pool, deadline_ns, ret_pooled, err);
         }
-        if (clock_now_ns() - pooled->used_at_ns < IDLE_LIMIT_NS) {
+        if (clock_now_ns() - pooled->used_at_ns < IDLE_LIMIT_NS &&
+            !link_is_stale(&pooled->link, pool->request.memory)) {
             *ret_pooled = pooled;
             return PGK_OK;
         }

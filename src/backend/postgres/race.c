@@ -31,7 +31,6 @@ struct runner {
     PGconn *conn;
     PostgresPollingStatusType wants;
     struct race_winner facts;
-    int64_t timeline;
     char system_identifier[24];
     pgk_status status;
     pgk_error error;
@@ -153,7 +152,7 @@ static void judge(struct runner *runner, const PGresult *result)
     runner->facts.backend_pid = (int)strtol(PQgetvalue(result, 0, 0), NULL, 10);
     runner->facts.deadlock_timeout_ms = (int)strtol(PQgetvalue(result, 0, 5), NULL, 10);
     runner->facts.linux_server = PQgetvalue(result, 0, 6)[0] == 't';
-    runner->timeline = strtoll(PQgetvalue(result, 0, 4), NULL, 10);
+    runner->facts.timeline = strtoll(PQgetvalue(result, 0, 4), NULL, 10);
     strncpy(runner->system_identifier, PQgetvalue(result, 0, 3),
             sizeof(runner->system_identifier) - 1);
     if (PQgetvalue(result, 0, 1)[0] == 't') {
@@ -276,7 +275,8 @@ static struct runner *best_of(struct runner *runners, size_t count)
 {
     struct runner *best = NULL;
     for (size_t i = 0; i < count; i++) {
-        if (runners[i].state == FIT && (best == NULL || runners[i].timeline > best->timeline)) {
+        if (runners[i].state == FIT &&
+            (best == NULL || runners[i].facts.timeline > best->facts.timeline)) {
             best = &runners[i];
         }
     }
@@ -312,14 +312,15 @@ static pgk_status recognise(struct link_memory *memory, const struct runner *win
             "%s is another database system (%s, before it was %s): its epochs mean nothing here; "
             "restart this program if that is meant",
             winner->label, winner->system_identifier, memory->system_identifier);
-    } else if (winner->timeline < memory->timeline) {
+    } else if (winner->facts.timeline < memory->timeline) {
         status = error_set(err, PGK_ERR_STALE_PRIMARY, ORIGIN,
                            "%s is an old primary: its timeline is %lld, this process has seen %lld",
-                           winner->label, (long long)winner->timeline, (long long)memory->timeline);
+                           winner->label, (long long)winner->facts.timeline,
+                           (long long)memory->timeline);
     } else {
         memcpy(memory->system_identifier, winner->system_identifier,
                sizeof(memory->system_identifier));
-        memory->timeline = winner->timeline;
+        memory->timeline = winner->facts.timeline;
     }
     pthread_mutex_unlock(&memory->lock);
     return status;

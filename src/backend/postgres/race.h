@@ -10,6 +10,7 @@
 struct race_winner {
     PGconn *conn; /* non-blocking, probed */
     int backend_pid;
+    int64_t timeline;
     int deadlock_timeout_ms;
     bool linux_server;
 };

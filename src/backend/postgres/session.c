@@ -228,6 +228,10 @@ enum session_event session_step(struct session *session, int64_t now_ns)
     if (!alive || session->doomed) {
         return lost(session, now_ns, PGK_ERR_CONNECTION, PQerrorMessage(session->link.conn));
     }
+    if (link_is_stale(&session->link, session->request.memory)) {
+        return lost(session, now_ns, PGK_ERR_STALE_PRIMARY,
+                    "its server is an old primary: another session has met a newer timeline");
+    }
     if (session->state == SESSION_BUSY && now_ns >= session->deadline_ns) {
         return lost(session, now_ns, PGK_ERR_TIMEOUT, "no answer in time");
     }
