@@ -226,17 +226,16 @@ static void settle_all(pgk_ha *ha)
     for (;;) {
         struct subject *subject = first_unrevoked(ha);
 
-        if (ha->dispatching) {
+        if (ha->dispatching || (subject != NULL && !ha_is_manual(ha))) {
             pthread_cond_wait(&ha->changed, &ha->lock);
-        } else if (subject == NULL) {
-            return;
-        } else if (ha_is_manual(ha)) {
-            notifier_take_turn(ha);
-            deliver_revoke_of(ha, subject);
-            notifier_give_turn(ha);
-        } else {
-            pthread_cond_wait(&ha->changed, &ha->lock);
+            continue;
         }
+        if (subject == NULL) {
+            return;
+        }
+        notifier_take_turn(ha);
+        deliver_revoke_of(ha, subject);
+        notifier_give_turn(ha);
     }
 }
 
