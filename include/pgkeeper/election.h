@@ -33,8 +33,7 @@ typedef struct pgk_election pgk_election;
  * pgk_ha_dispatch, or for a last revoke inside the call that closes), one at a time for the whole
  * handle, never under a lock of the library. They may block: heartbeats and the loss of leadership
  * do not wait for them, but a resignation waits for the revoke to return. They may call anything of
- * the library, also close and free. None comes after pgk_election_close or pgk_ha_close returned
- *.
+ * the library, also close and free. None comes after pgk_election_close or pgk_ha_close returned.
  */
 typedef struct pgk_contender {
     size_t size; /* sizeof(pgk_contender) */
