@@ -320,9 +320,20 @@ static pgk_status prepare(const struct link_request *request, const struct link 
     return PGK_OK;
 }
 
-static pgk_status schema_missing(const struct link_request *request, pgk_error *err)
+/* A schema that this role may not use looks like one that is not there. */
+static pgk_status schema_missing(const struct link_request *request, const struct link *link,
+                                 pgk_error *err)
 {
     const char *schema = request->settings->schema;
+    const char *const params[1] = {schema};
+    AUTO_RESULT *result = NULL;
+    if (run_text(request, link, STMT_SCHEMA_HIDDEN, params, &result, NULL) == PGK_OK &&
+        PQgetvalue(result, 0, 0)[0] == 't') {
+        return error_set_sqlstate(err, "42501", "session",
+                                  "permission denied for schema \"%s\": grant this role what "
+                                  "sql/roles.sql grants to applications",
+                                  schema);
+    }
     return error_set(err, PGK_ERR_SCHEMA, "session",
                      "schema \"%s\" is not there or not set up: run `pgkeeper --schema '%s' "
                      "migrate up` with the "
@@ -340,7 +351,7 @@ static pgk_status check_schema(const struct link_request *request, const struct 
                             ? run(request, link, STMT_SCHEMA_VERSION, NULL, &result, &local)
                             : run_text(request, link, STMT_SCHEMA_VERSION, NULL, &result, &local);
     if (status == PGK_ERR_SCHEMA || (status == PGK_OK && PQntuples(result) != 1)) {
-        return schema_missing(request, err);
+        return schema_missing(request, link, err);
     }
     if (status != PGK_OK) {
         if (err != NULL) {

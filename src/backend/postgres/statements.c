@@ -9,6 +9,7 @@ const struct statement statements[STMT_COUNT] = {
     [STMT_SETUP] = {"setup", sql_session_setup, 8, 13},
     [STMT_USE_SCHEMA] = {"use_schema", sql_session_use_schema, 1, 1},
     [STMT_SCHEMA_VERSION] = {"schema_version", sql_session_schema_version, 0, 2},
+    [STMT_SCHEMA_HIDDEN] = {"schema_hidden", sql_session_schema_hidden, 1, 1},
     [STMT_REHEARSE] = {"rehearse", sql_session_rehearse, 0, 1},
     [STMT_HEARTBEAT] = {"heartbeat", sql_leadership_heartbeat, 0, 1},
     [STMT_HEARTBEAT_DURABLE] = {"heartbeat_durable", sql_leadership_heartbeat_durable, 0, 1},
