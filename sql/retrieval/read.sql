@@ -13,7 +13,8 @@ SELECT 'group', l.group_name, l.epoch, l.session_id, l.member_id, l.released_at 
  WHERE l.cluster_id = $1::text AND l.group_name = ANY ($2::text[])
 UNION ALL
 SELECT 'leader', r.component, r.epoch, r.session_id, NULL, NULL,
-       r.session_id = l.session_id AND (NOT $4::boolean OR l.id::oid IN (SELECT h.objid FROM held h)),
+       -- A record that is not of the group's present tenure announces nobody, whoever wrote it.
+       (r.session_id, r.epoch) = (l.session_id, l.epoch) AND l.released_at IS NULL AND (NOT $4::boolean OR l.id::oid IN (SELECT h.objid FROM held h)),
        NULL, r.address
   FROM leader r
   JOIN leadership l ON l.cluster_id = r.cluster_id AND l.group_name = r.group_name
