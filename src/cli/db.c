@@ -50,7 +50,10 @@ static void copy_message(char *out, size_t size, const char *text)
 {
     size_t length = 0;
     for (const char *p = text; *p != '\0' && length + 1 < size; p++) {
-        out[length++] = *p == '\n' ? ' ' : *p;
+        bool blank = *p == '\n' || *p == '\t' || *p == ' ';
+        if (!blank || (length > 0 && out[length - 1] != ' ')) {
+            out[length++] = blank ? ' ' : *p;
+        }
     }
     while (length > 0 && out[length - 1] == ' ') {
         length--;
