@@ -16,6 +16,9 @@
 
 /* How often new components are looked for, when none were named. */
 #define DISCOVERY_MS 1000
+/* While a connection is being made again, without blocking: how often to go on, and when to start anew. */
+#define RECONNECT_MS 50
+#define RECONNECT_DEADLINE_MS 10000
 
 const char help_watch[] = "usage: pgkeeper watch [COMPONENT]... [--format F]\n"
                           "\n"
@@ -45,6 +48,8 @@ struct watch {
     pgk_ha *ha;
     struct db db;
     bool connected;
+    bool connecting;
+    int64_t connecting_until_ms;
     struct watched *first;
 };
 
@@ -114,15 +119,38 @@ static int discover(struct watch *watch, const char *component)
     return code;
 }
 
-/* New components are looked for again once the connection is back; the library reports the rest. */
+/* Goes one step towards a new connection; never waits, because changes have to be printed meanwhile. */
+static void reconnect(struct watch *watch)
+{
+    if (!watch->connecting) {
+        watch->connecting = PQresetStart(watch->db.conn) != 0;
+        watch->connecting_until_ms = now_ms() + RECONNECT_DEADLINE_MS;
+        return;
+    }
+    PostgresPollingStatusType status = PQresetPoll(watch->db.conn);
+    if (status == PGRES_POLLING_OK) {
+        watch->connecting = false;
+        watch->connected = db_enter(&watch->db) == CLI_OK;
+    } else if (status == PGRES_POLLING_FAILED || now_ms() > watch->connecting_until_ms) {
+        watch->connecting = false;
+    }
+}
+
+/* Looks for components that are new; while there is no connection the library reports the rest. */
 static int rediscover(struct watch *watch)
 {
     if (!watch->connected) {
-        PQreset(watch->db.conn);
-        watch->connected =
-            PQstatus(watch->db.conn) == CONNECTION_OK && db_enter(&watch->db) == CLI_OK;
+        reconnect(watch);
     }
     return watch->connected ? discover(watch, NULL) : CLI_OK;
+}
+
+static int pause_ms(const struct watch *watch, bool all)
+{
+    if (!all) {
+        return -1;
+    }
+    return watch->connecting ? RECONNECT_MS : DISCOVERY_MS;
 }
 
 static int follow(struct watch *watch, const struct cli_list *components, int signals)
@@ -141,7 +169,7 @@ static int follow(struct watch *watch, const struct cli_list *components, int si
         if (all) {
             code = rediscover(watch);
         }
-        if (code == CLI_OK && transition_wait(watch->ha, signals, all ? DISCOVERY_MS : -1)) {
+        if (code == CLI_OK && transition_wait(watch->ha, signals, pause_ms(watch, all))) {
             break;
         }
     }
