@@ -170,21 +170,25 @@ static bool orphan_is_gone(const void *argument)
     return is_gone(orphan->postmaster) && !exists(orphan->dir);
 }
 
-static void own_a_server(int report)
+static void own_a_server(const int fds[2])
 {
+    const int report = fds[1];
     struct pgserver *server = NULL;
     struct orphan orphan = {0};
     pgk_error err;
 
+    close(fds[0]);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (pgserver_start(NULL, &server, &err) != PGK_OK)
         _exit(1);
     orphan.postmaster = pgserver_pid(server);
     snprintf(orphan.dir, sizeof(orphan.dir), "%s", pgserver_socket_dir(server));
-    /* A forked child keeps copies of every descriptor; the server must go nevertheless. */
+    /* A forked child keeps copies of every descriptor; the server must go nevertheless. It ends when the
+     * test closes its end of the pipe. */
     pid_t copy = fork();
     if (copy == 0) {
-        poll(NULL, 0, 5000);
+        struct pollfd reader = {.fd = report};
+        poll(&reader, 1, -1);
         _exit(0);
     }
     if (copy < 0 || write(report, &orphan, sizeof(orphan)) != (ssize_t)sizeof(orphan))
@@ -203,7 +207,7 @@ static void test_pgserver__owner_killed__process_and_directory_go(void **state)
     assert_int_equal(pipe(fds), 0);
     pid_t owner = fork();
     if (owner == 0)
-        own_a_server(fds[1]);
+        own_a_server(fds);
     close(fds[1]);
     assert_int_equal(read(fds[0], &orphan, sizeof(orphan)), sizeof(orphan));
     assert_false(is_gone(orphan.postmaster));
