@@ -147,25 +147,31 @@ static void crew_open(struct crew *crew)
     crew->leader = -1;
 }
 
+static struct report crew_next(struct crew *crew)
+{
+    struct pollfd readable = {.fd = crew->report_read, .events = POLLIN};
+    struct report line;
+
+    if (poll(&readable, 1, WAIT_MS) != 1) {
+        bench_fail("no worker reported anything within %d ms", WAIT_MS);
+    }
+    if (read(crew->report_read, &line, sizeof line) != (ssize_t)sizeof line) {
+        bench_fail("reading a report: %s", strerror(errno));
+    }
+    return line;
+}
+
 struct report crew_expect(struct crew *crew, enum report_kind kind)
 {
     struct report line;
 
     do {
-        struct pollfd readable = {.fd = crew->report_read, .events = POLLIN};
-
-        if (poll(&readable, 1, WAIT_MS) != 1) {
-            bench_fail("no worker reported %d within %d ms", (int)kind, WAIT_MS);
-        }
-        if (read(crew->report_read, &line, sizeof line) != (ssize_t)sizeof line) {
-            bench_fail("reading a report: %s", strerror(errno));
-        }
+        line = crew_next(crew);
     } while (line.kind != (int32_t)kind);
     return line;
 }
 
-/* In place: every contender but the leader has a session that waits for an advisory lock. */
-static void crew_settle(struct crew *crew)
+void crew_settle(struct crew *crew)
 {
     const int64_t deadline_ns = bench_now_ns() + (int64_t)WAIT_MS * 1000000;
 
@@ -198,8 +204,12 @@ void crew_start(struct crew *crew, int count, int ready)
     for (int i = 0; i < count; i++) {
         crew_spawn(crew, i);
     }
-    for (int i = 0; i < count * ready; i++) {
-        crew_expect(crew, REPORT_READY);
+    /* A contender that says it is ready has tried the lock before; the first one got it. */
+    for (int seen = 0; seen < count * ready;) {
+        const struct report line = crew_next(crew);
+
+        seen += line.kind == REPORT_READY;
+        crew->leader = line.kind == REPORT_GRANTED ? line.worker : crew->leader;
     }
 }
 

@@ -73,6 +73,8 @@ void crew_start(struct crew *crew, int count, int ready);
 void crew_stop(struct crew *crew);
 void crew_command(struct crew *crew, int worker, char command);
 struct report crew_expect(struct crew *crew, enum report_kind kind);
+/* Waits until every contender but the leader has a session that waits for an advisory lock. */
+void crew_settle(struct crew *crew);
 /* Kills the leader; returns how long after it the next one was granted. Fills the place again. */
 int64_t crew_crash(struct crew *crew);
 /* Has the leader give up; returns how long after it the next one was granted. */
