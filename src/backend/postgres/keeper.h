@@ -90,7 +90,8 @@ struct backend {
 
     /* sentinel.c */
     struct session sentinel;
-    int32_t sentinel_member; /* of the slice under way */
+    int32_t sentinel_member;   /* of the slice under way */
+    int64_t sentinel_until_ns; /* with nobody to watch: when to end the session */
 
     /* listen.c */
     struct session listener;

@@ -10,6 +10,8 @@
 #include "core/clock.h"
 
 #define LONGEST_SLICE_MS 900
+/* Ending a session costs the server a millisecond or two of a processor: not while a take-over wants it. */
+#define LINGER_NS (50 * NS_PER_MS)
 
 /* With several leaders, different processes watch different ones: the choice turns with our own id.
  * [lock] */
@@ -29,6 +31,17 @@ static int32_t choose_member(const struct backend *backend)
     return chosen;
 }
 
+/* A leader is about to be known again: soon there will be somebody to watch. [lock] */
+static bool waits(const struct backend *backend)
+{
+    for (const struct backend_group *g = backend->groups; g != NULL; g = g->next) {
+        if (g->wanted && !rules_holds(&g->rules)) {
+            return !backend->closing;
+        }
+    }
+    return false;
+}
+
 static int slice_ms(const struct backend *backend)
 {
     int by_deadlock = backend->sentinel.link.deadlock_timeout_ms * 9 / 10;
@@ -41,6 +54,7 @@ static int slice_ms(const struct backend *backend)
 static void slice_ended(struct backend *backend, bool gone)
 {
     int64_t now = clock_now_ns();
+    backend->sentinel_until_ns = now + LINGER_NS;
     keeper_lock(backend);
     for (struct backend_group *g = backend->groups; g != NULL; g = g->next) {
         if (gone) {
@@ -84,9 +98,10 @@ void sentinel_step(struct backend *backend)
     }
     keeper_lock(backend);
     int32_t member = backend->closing ? 0 : choose_member(backend);
+    bool keep = waits(backend);
     keeper_unlock(backend);
     if (member == 0) {
-        if (session->state == SESSION_IDLE) {
+        if (session->state == SESSION_IDLE && !keep && now >= backend->sentinel_until_ns) {
             session_close(session); /* no leader to watch, no session held */
         }
         return;
@@ -94,12 +109,18 @@ void sentinel_step(struct backend *backend)
     session_connect(session, now);
     if (session->state == SESSION_IDLE) {
         backend->sentinel_member = member;
+        backend->sentinel_until_ns = CLOCK_NEVER;
         send_slice(backend);
     }
 }
 
 int64_t sentinel_next_ns(const struct backend *backend)
 {
-    return session_deadline_ns(&backend->sentinel,
-                               choose_member(backend) != 0 && !backend->closing);
+    bool watch = choose_member(backend) != 0 && !backend->closing;
+    int64_t next = session_deadline_ns(&backend->sentinel, watch);
+    if (!watch && backend->sentinel.state == SESSION_IDLE && !waits(backend) &&
+        backend->sentinel_until_ns < next) {
+        next = backend->sentinel_until_ns;
+    }
+    return next;
 }
