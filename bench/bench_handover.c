@@ -92,9 +92,17 @@ static void measure_resign(bool tcp, int samples)
 
 static void measure_exclusive(int samples)
 {
-    static const char *const fast[] = {"high-availability.postgres.profile", "fast",
-                                       "leader-election.take-over", "exclusive", NULL};
-    static const int64_t grace_ns = 400 * INT64_C(1000000);
+    /* A cluster of its own: a longer grace that another one left unclean would count here too. */
+    static const char *const fast[] = {"high-availability.cluster-id",
+                                       "bench-exclusive",
+                                       "high-availability.postgres.profile",
+                                       "fast",
+                                       "high-availability.postgres.grace",
+                                       "420 ms",
+                                       "leader-election.take-over",
+                                       "exclusive",
+                                       NULL};
+    static const int64_t grace_ns = 420 * INT64_C(1000000);
     static struct stats whole;
     static struct stats beyond;
     struct server server;
@@ -109,7 +117,7 @@ static void measure_exclusive(int samples)
         stats_add(&beyond, ns - grace_ns);
     }
     crew_stop(&masters);
-    stats_print_head("Crash: SIGKILL to grant, exclusive, TCP loopback, profile fast (G = 400 ms)");
+    stats_print_head("Crash: SIGKILL to grant, exclusive, TCP loopback, profile fast (G = 420 ms)");
     stats_print_row("pgkeeper", &whole, NULL);
     stats_print_row("pgkeeper, beyond G", &beyond, NULL);
 }
