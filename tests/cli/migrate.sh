@@ -86,7 +86,7 @@ stderr_has 'lock timeout'
 expect_version() { same "$1" "SELECT max(version) FROM locked.schema_history"; }
 expect_version 1
 echo "COMMIT; SELECT 'done';" >&7
-until_true 20 grep -q done "$work/holder.out"
+until_true 20 grep -q "done" "$work/holder.out"
 exec 7>&-
 
 # verify finds every kind of drift, and says nothing about what is as it should be.

@@ -69,13 +69,15 @@ unset PGKEEPER_HIGH_AVAILABILITY_POSTGRES_SCHEMA PGKEEPER_HIGH_AVAILABILITY_CLUS
 expect 0 leaders --format csv --config "$work/file"; found "in a two"
 expect 0 leaders --format csv --config "$work/file" --cluster one; found "in a"
 expect 0 -d "host=$PGHOST port=$PGPORT user=$PGUSER dbname=$PGDATABASE" --schema a --cluster one leaders --format csv; found "in a"
+# The outer shell puts the true host into the URI before PGHOST changes.
+# shellcheck disable=SC2097,SC2098
 PGHOST=/nowhere expect 0 -d "postgresql:///$PGDATABASE?host=$PGHOST&port=$PGPORT&user=$PGUSER" --schema a leaders
 PGKEEPER_HIGH_AVAILABILITY_POSTGRES_LEASE=never expect 2 leaders
 printf 'high-availability.postgres.typo: 1\n' >"$work/file"
 expect 2 leaders --config "$work/file"
 stderr_has 'high-availability.postgres.typo'
 printf '[svc]\nhost=%s\nport=%s\nuser=%s\ndbname=%s\n' "$PGHOST" "$PGPORT" "$PGUSER" "$PGDATABASE" >"$work/service"
-PGHOST= PGSERVICEFILE=$work/service expect 0 -d service=svc --schema a leaders
+PGHOST='' PGSERVICEFILE=$work/service expect 0 -d service=svc --schema a leaders
 
 # version needs no database, and tells of one that it is given.
 PGHOST=/nowhere expect 0 version --format json

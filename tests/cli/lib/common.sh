@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the shell cases share. Each case has a private server of its own (PGHOST, PGPORT, PGUSER, PGDATABASE) and
 # the command in PGK_TEST_COMMAND. A case ends at the first expectation that is not met.
 set -eu
