@@ -238,8 +238,11 @@ static void test_retrieval__network_loses_everything__gone_and_back_again(void *
     contest_granted(a);
     struct proxy *proxy = follow_through_proxy(fixture, &f, "1 s");
     hear(&f, " a");
+    int64_t t0_ns = wait_now_ns();
     proxy_cut(proxy, PROXY_CUT_BOTH);
     hear(&f, " none");
+    /* The next question by interval (1 s) and the tolerance; not when TCP gives up. */
+    assert_in_range((wait_now_ns() - t0_ns) / WAIT_NS_PER_MS, 900, 5000);
     proxy_cut(proxy, PROXY_PASS);
     hear(&f, " a");
     unfollow(&f);

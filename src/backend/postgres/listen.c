@@ -283,10 +283,26 @@ static void tell_lost(struct backend *backend)
     backend->told_lost = true;
 }
 
+/* A question that nobody answers is a disconnection too, long before the session is given up. */
+static int64_t silent_at_ns(const struct backend *backend)
+{
+    const struct session *session = &backend->listener;
+    const struct settings *settings = backend->settings;
+    int patience = settings->disconnect_tolerance_ms > settings->profile.lease_ms
+                       ? settings->disconnect_tolerance_ms
+                       : settings->profile.lease_ms;
+    return session->state == SESSION_BUSY && session->statement == STMT_READ
+               ? session->sent_ns + patience * NS_PER_MS
+               : CLOCK_NEVER;
+}
+
 static int64_t tell_lost_at_ns(const struct backend *backend)
 {
-    return backend->lost_at_ns == 0 || backend->told_lost
-               ? CLOCK_NEVER
+    if (backend->told_lost) {
+        return CLOCK_NEVER;
+    }
+    return backend->lost_at_ns == 0
+               ? silent_at_ns(backend)
                : backend->lost_at_ns + backend->settings->disconnect_tolerance_ms * NS_PER_MS;
 }
 
