@@ -28,6 +28,18 @@ static void must(pgk_status status, const pgk_error *err, const char *what)
     }
 }
 
+static void migrate(const char *conninfo, const char *schema)
+{
+    const char *const argv[] = {command_path(), "-d",      conninfo, "--schema",
+                                schema,         "migrate", "up",     NULL};
+    char *output = NULL;
+    int code = process_run(argv, NULL, &output);
+    if (code != 0) {
+        fail_msg("%s migrate up: exit code %d: %s", argv[0], code, output);
+    }
+    free(output);
+}
+
 void fixture_migrate(struct pgserver *server, const char *database)
 {
     pgk_error err;
@@ -36,13 +48,12 @@ void fixture_migrate(struct pgserver *server, const char *database)
     snprintf(statement, sizeof(statement), "CREATE DATABASE %s", database);
     must(pgserver_sql(server, "postgres", statement, &err), &err, statement);
     pgserver_conninfo(server, database, conninfo, sizeof(conninfo));
-    const char *const argv[] = {command_path(), "-d", conninfo, "migrate", "up", NULL};
-    char *output = NULL;
-    int code = process_run(argv, NULL, &output);
-    if (code != 0) {
-        fail_msg("%s migrate up: exit code %d: %s", argv[0], code, output);
-    }
-    free(output);
+    migrate(conninfo, "pgkeeper");
+}
+
+void fixture_migrate_schema(struct fixture *fixture, const char *schema)
+{
+    migrate(fixture->conninfo, schema);
 }
 
 void fixture_start(struct fixture *fixture, const char *const settings[])

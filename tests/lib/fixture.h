@@ -48,6 +48,9 @@ int fixture_teardown(void **state);
 /* Makes an empty database and runs `pgkeeper migrate up` in it. */
 void fixture_migrate(struct pgserver *server, const char *database);
 
+/* Runs `pgkeeper migrate up` for another schema of the test's database. */
+void fixture_migrate_schema(struct fixture *fixture, const char *schema);
+
 /* A proxy in front of the server's TCP port, stopped at tear-down; its conninfo goes to out. */
 struct proxy *fixture_proxy(struct fixture *fixture, char *out, size_t size);
 

@@ -1,0 +1,112 @@
+/*
+ * tests/postgres/test_cycles.c - a thousand times open, start, close leaves nothing behind: no descriptor, no thread, no
+ * session at the server, no memory. Fewer times under sanitizers, which look for the same by other means.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "contest.h"
+#include "recorder.h"
+
+#ifdef PGK_TEST_SANITIZED
+#define CYCLES 60
+#else
+#define CYCLES 1000
+#endif
+/* Before counting begins: libraries load, allocators find their size. */
+#define WARM_UP 30
+/* 1 kB per cycle would be seen. */
+#define GROWTH_KB 1000
+
+static size_t count_entries(const char *path)
+{
+    size_t count = 0;
+    DIR *directory = opendir(path);
+    assert_non_null(directory);
+    while (readdir(directory) != NULL) {
+        count++;
+    }
+    closedir(directory);
+    return count;
+}
+
+static long resident_kb(void)
+{
+    long kb = -1;
+    char line[256];
+    FILE *status = fopen("/proc/self/status", "re");
+    assert_non_null(status);
+    while (kb < 0 && fgets(line, sizeof(line), status) != NULL) {
+        if (strncmp(line, "VmRSS:", 6) == 0) {
+            kb = strtol(line + 6, NULL, 10);
+        }
+    }
+    fclose(status);
+    return kb;
+}
+
+static void stop_inside(struct part *part, const char *kind)
+{
+    if (strcmp(kind, "grant") == 0) {
+        pgk_ha_close(part->user, NULL);
+    }
+}
+
+/* Closed at once, after the grant and the record, inside the grant; by turns, with a follower beside it. */
+static void cycle(struct fixture *fixture, int number)
+{
+    struct recorder *recorder = recorder_new();
+    pgk_ha *ha = handle_open(fixture, "a", NULL);
+    struct part part = {.user = ha, .hook = number % 4 == 2 ? stop_inside : NULL};
+    struct part watch = {0};
+    part_follow(&watch, recorder, ha, "dispatcher");
+    part_contend(&part, recorder, ha, "dispatcher", NULL);
+    if (number % 4 == 1) {
+        part_granted(&part);
+        part_confirm(&part, "here");
+        recorder_expect(recorder, "leader dispatcher ", WAIT_LONG_MS);
+    } else if (number % 4 == 2) {
+        part_revoked(&part);
+    }
+    handle_close(ha);
+    assert_int_equal(recorder_count(recorder, "grant "), recorder_count(recorder, "revoke "));
+    part_free(&part);
+    part_free(&watch);
+    recorder_free(recorder);
+}
+
+static void test_cycles__open_start_close__leaks_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    for (int i = 0; i < WARM_UP; i++) {
+        cycle(fixture, i);
+    }
+    size_t descriptors = count_entries("/proc/self/fd");
+    size_t threads = count_entries("/proc/self/task");
+    long kb = resident_kb();
+    for (int i = 0; i < CYCLES; i++) {
+        cycle(fixture, i);
+    }
+    fprintf(stderr, "%d cycles: %ld kB more\n", CYCLES, resident_kb() - kb);
+    assert_int_equal(count_entries("/proc/self/fd"), descriptors);
+    assert_int_equal(count_entries("/proc/self/task"), threads);
+#ifndef PGK_TEST_SANITIZED
+    assert_true(resident_kb() - kb < GROWTH_KB);
+#endif
+    db_wait(fixture, "0", WAIT_LONG_MS,
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgkeeper:%%'");
+    db_wait(fixture, "0", WAIT_LONG_MS,
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'");
+    check_history(fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        DB_TEST(test_cycles__open_start_close__leaks_nothing),
+    };
+    return cmocka_run_group_tests_name("cycles", tests, fixture_group_setup,
+                                       fixture_group_teardown);
+}
