@@ -78,7 +78,7 @@ const struct config_key config_keys[KEY_COUNT] = {
     [KEY_RETRY_WAIT] = {PG "retry-wait", DURATION, LIMITS(1, MINUTE), .default_text = "20 ms",
         .description = "Wait before the first retry; it grows up to max-retry-wait, with jitter."},
     [KEY_MAX_RETRY_WAIT] = {PG "max-retry-wait", DURATION, LIMITS(1, HOUR), .default_text = "1 s",
-        .description = "Longest wait between retries."},
+        .description = "Longest wait between retries; five times that for lasting faults (login, schema)."},
     [KEY_MAX_RETRY_ATTEMPTS] = {PG "max-retry-attempts", INTEGER, LIMITS(0, 1000000),
         .default_text = "0",
         .description = "Retries of one call within its time; 0: as many as fit."},

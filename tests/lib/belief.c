@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -41,6 +42,26 @@ struct belief *belief_begin(struct belief_book *book, const char *name, int64_t 
     atomic_store(&belief->epoch, epoch);
     atomic_store(&belief->begin_ns, begin_ns);
     return belief;
+}
+
+void belief_seen_false(struct belief *belief, int64_t now_ns)
+{
+    int64_t known_ns = atomic_load(&belief->first_false_ns);
+    while ((known_ns == 0 || known_ns > now_ns) &&
+           !atomic_compare_exchange_weak(&belief->first_false_ns, &known_ns, now_ns)) {
+    }
+}
+
+void belief_all_seen_false(struct belief_book *book, const char *name, int64_t epoch,
+                           int64_t now_ns)
+{
+    uint32_t count = book != NULL ? atomic_load(&book->count) : 0;
+    for (uint32_t i = 0; i < count && i < BELIEF_MAX; i++) {
+        struct belief *belief = &book->beliefs[i];
+        if (atomic_load(&belief->epoch) == epoch && strcmp(belief->name, name) == 0) {
+            belief_seen_false(belief, now_ns);
+        }
+    }
 }
 
 int64_t belief_end_ns(const struct belief *belief)

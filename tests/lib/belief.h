@@ -20,7 +20,7 @@ struct belief {
     _Atomic int64_t begin_ns;       /* first sample that was true */
     _Atomic int64_t last_true_ns;   /* latest sample that was true */
     _Atomic int64_t deadline_ns;    /* as of that sample */
-    _Atomic int64_t first_false_ns; /* first sample that was false again; 0: none yet */
+    _Atomic int64_t first_false_ns; /* first look that was false again; 0: none yet */
 };
 
 struct belief_book {
@@ -35,6 +35,12 @@ void belief_book_close(struct belief_book *book);
 /* Opens a new entry; NULL when the book is full. */
 struct belief *belief_begin(struct belief_book *book, const char *name, int64_t epoch,
                             int64_t begin_ns);
+
+/* The process does not believe any more, seen at now_ns: the earliest of several such looks counts. */
+void belief_seen_false(struct belief *belief, int64_t now_ns);
+/* As above, for all beliefs of a process and epoch; book NULL: nothing. */
+void belief_all_seen_false(struct belief_book *book, const char *name, int64_t epoch,
+                           int64_t now_ns);
 
 /* When a belief ended at the latest. */
 int64_t belief_end_ns(const struct belief *belief);

@@ -127,10 +127,14 @@ static void on_revoke(void *user, const pgk_uuid *session_id, int64_t epoch)
 {
     struct contest *contest = user;
     char session[PGK_UUID_TEXT_SIZE];
+    bool believes = pgk_election_has_leadership(contest->election, session_id);
     int64_t now_ns = wait_now_ns();
+    if (!believes) { /* the sampler may come to it later, or not at all before the end */
+        belief_all_seen_false(contest->self->book, contest->self->name, epoch, now_ns);
+    }
     pgk_uuid_format(session_id, session);
     say("revoke %s %s %lld believes=%d at=%lld", contest->component, session, (long long)epoch,
-        pgk_election_has_leadership(contest->election, session_id), (long long)now_ns);
+        believes, (long long)now_ns);
 }
 
 static void on_error(void *user, const pgk_error *error)
@@ -171,7 +175,7 @@ static void sample(struct contest *contest, bool was_stopped)
     }
     struct belief *belief = contest->belief;
     if (belief != NULL && (!believes || belief->epoch != token.epoch)) {
-        atomic_store(&belief->first_false_ns, wait_now_ns());
+        belief_seen_false(belief, wait_now_ns());
         contest->belief = NULL;
     }
     if (believes) {

@@ -12,6 +12,8 @@
 
 /* One try to connect; a host that drops packets is given up after it. */
 #define CONNECT_MIN_NS (3 * NS_PER_S)
+/* A fault that lasts (login, schema) is tried again after so many of the longest waits. */
+#define LASTING_FAULT_FACTOR 5
 
 void session_init(struct session *session, const struct link_request *request, struct wake *wake)
 {
@@ -44,7 +46,7 @@ static void on_notice(void *arg, const PGresult *result)
     }
 }
 
-/* 20 ms, 40, 80 ... with jitter, up to the longest wait at once when a person has to mend it. */
+/* 20 ms, 40, 80 ... with jitter; what a person has to mend is asked for less often from the start. */
 static int64_t retry_wait_ns(const struct session *session, pgk_status status)
 {
     const struct settings *settings = session->request.settings;
@@ -52,8 +54,11 @@ static int64_t retry_wait_ns(const struct session *session, pgk_status status)
     for (int i = 1; i < session->failures && wait_ms < settings->max_retry_wait_ms; i++) {
         wait_ms *= 2;
     }
-    if (wait_ms > settings->max_retry_wait_ms || !status_is_retryable(status)) {
+    if (wait_ms > settings->max_retry_wait_ms) {
         wait_ms = settings->max_retry_wait_ms;
+    }
+    if (!status_is_retryable(status)) {
+        wait_ms = (int64_t)LASTING_FAULT_FACTOR * settings->max_retry_wait_ms;
     }
     return random_jitter_ns(wait_ms * NS_PER_MS);
 }
