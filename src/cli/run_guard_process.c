@@ -26,7 +26,7 @@
 
 struct guard_state {
     const struct run_guard_task *task;
-    int signals; /* SIGCHLD, and SIGTERM from the kernel when the wrapper dies */
+    int signals; /* SIGCHLD, and SIGCONT from the kernel when the wrapper dies */
     int timer;
 
     bool running; /* from START until nothing of the run is left */
@@ -279,7 +279,7 @@ _Noreturn void run_guard_process(const struct run_guard_task *task)
     guard.kill_at_ns = NEVER;
     sigemptyset(&watched);
     sigaddset(&watched, SIGCHLD);
-    sigaddset(&watched, SIGTERM);
+    sigaddset(&watched, SIGCONT);
     guard.signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
     guard.timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     /* A name of its own, so that `killall pgkeeper` does not hit the guard as well. */
@@ -287,7 +287,8 @@ _Noreturn void run_guard_process(const struct run_guard_task *task)
     if (guard.signals < 0 || guard.timer < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
         _exit(125); /* the wrapper sees the socket close */
     }
-    prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+    /* SIGCONT, so that a guard that is stopped sees it too. */
+    prctl(PR_SET_PDEATHSIG, SIGCONT, 0, 0, 0);
     while (getppid() == task->wrapper) {
         take_orders(&guard);
         advance(&guard);

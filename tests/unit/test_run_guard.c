@@ -405,6 +405,18 @@ static void test_run_guard__guard_stopped__tend_makes_it_go_on(void **state)
     assert_int_equal(WEXITSTATUS(expect_report(f, RUN_ENDED).wait_status), 9);
 }
 
+/* The beginning of a process's /proc/PID/stat: id, name, state. */
+static void read_state(pid_t pid, char *text, size_t size)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    assert_non_null(fgets(text, (int)size, file));
+    fclose(file);
+}
+
 /* A process that stands for the wrapper: it renews until it is told to exit. */
 static pid_t start_wrapper(struct fixture *f, const char *script, int lease_ms)
 {
@@ -438,6 +450,29 @@ static void test_run_guard__wrapper_killed__nothing_is_left(void **state)
         60000);
 
     expect_line(f, "up");
+    kill(wrapper, SIGKILL);
+    expect_nothing_left(LONG_MS);
+}
+
+static void test_run_guard__guard_stopped_and_wrapper_killed__nothing_is_left(void **state)
+{
+    struct fixture *f = *state;
+    char state_of_guard[64];
+    pid_t wrapper = fork();
+
+    assert_true(wrapper >= 0);
+    if (wrapper == 0) { /* it does not tend its guard */
+        begin_script(f, "trap '' TERM; setsid sleep 1000 & echo $PPID >&9; sleep 1000", 60000);
+        for (;;) {
+            pause();
+        }
+    }
+    pid_t guard = read_pid(f);
+    kill(guard, SIGSTOP);
+    do {
+        poll(NULL, 0, 2);
+        read_state(guard, state_of_guard, sizeof(state_of_guard));
+    } while (strstr(state_of_guard, ") T ") == NULL);
     kill(wrapper, SIGKILL);
     expect_nothing_left(LONG_MS);
 }
@@ -496,6 +531,7 @@ int main(void)
         TEST(test_run_guard__guard_killed__command_dies_and_rest_is_cleared),
         TEST(test_run_guard__guard_stopped__tend_makes_it_go_on),
         TEST(test_run_guard__wrapper_killed__nothing_is_left),
+        TEST(test_run_guard__guard_stopped_and_wrapper_killed__nothing_is_left),
         TEST(test_run_guard__wrapper_killed_on_lost_ignore__nothing_is_left),
         TEST(test_run_guard__wrapper_stopped__command_is_gone_after_deadline_and_grace),
     };
