@@ -81,7 +81,7 @@ const struct config_key config_keys[KEY_COUNT] = {
         .description = "Longest wait between retries; five times that for lasting faults (login, schema)."},
     [KEY_MAX_RETRY_ATTEMPTS] = {PG "max-retry-attempts", INTEGER, LIMITS(0, 1000000),
         .default_text = "0",
-        .description = "Retries of one call within its time; 0: as many as fit."},
+        .description = "Retries of one call within its time; 0: as many as fit. Background sessions never give up."},
     [KEY_MAX_CONNECTIONS] = {PG "max-connections", INTEGER, LIMITS(1, 1000), .default_text = "8",
         .description = "Most work sessions that the application's threads use at a time."},
     [KEY_TAKE_OVER] = {"leader-election.take-over", ONE_OF("immediate", "exclusive"),

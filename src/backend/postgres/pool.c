@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "backend/postgres/retry.h"
 #include "core/clock.h"
 #include "core/error.h"
-#include "core/random.h"
 #include "core/thread.h"
 
 #define ORIGIN "work"
@@ -169,34 +169,47 @@ static bool unanswered(pgk_status status, const pgk_error *error)
            error->sqlstate[0] == '\0';
 }
 
+static pgk_status outcome_unknown(enum statement_id id, const pgk_error *cause, pgk_error *err)
+{
+    error_set(err, PGK_ERR_OUTCOME_UNKNOWN, ORIGIN,
+              "%s was sent and no answer came (%.250s); calling again is safe", statements[id].name,
+              cause->message);
+    if (err != NULL) {
+        err->flags |= PGK_ERROR_OUTCOME_UNKNOWN | PGK_ERROR_RETRYABLE;
+    }
+    return PGK_ERR_OUTCOME_UNKNOWN;
+}
+
+/* Waits until then; a close wakes it early. */
+static void wait_to_retry(struct pool *pool, int64_t retry_at_ns)
+{
+    pthread_mutex_lock(&pool->lock);
+    while (!pool->closed && cond_wait_until(&pool->freed, &pool->lock, retry_at_ns)) {
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
 pgk_status pool_run(struct pool *pool, enum statement_id id, const char *const *params,
                     int64_t deadline_ns, PGresult **ret_result, pgk_error *err)
 {
+    struct retry retry = {.settings = pool->request.settings, .deadline_ns = deadline_ns};
     bool sent = false;
-    for (int64_t wait_ns = pool->request.settings->retry_wait_ms * NS_PER_MS;; wait_ns *= 2) {
+    for (;;) {
         pgk_error local;
+        int64_t retry_at_ns;
         pgk_status status = run_once(pool, id, params, deadline_ns, ret_result, &sent, &local);
-        int64_t retry_at = clock_now_ns() + random_jitter_ns(wait_ns);
-        bool retry =
-            status != PGK_OK && (local.flags & PGK_ERROR_RETRYABLE) != 0 && retry_at < deadline_ns;
-        if (retry) {
-            /* Waits on the condition only for its deadline: a close wakes it early. */
-            pthread_mutex_lock(&pool->lock);
-            while (!pool->closed && cond_wait_until(&pool->freed, &pool->lock, retry_at)) {
-            }
-            pthread_mutex_unlock(&pool->lock);
+        if (status == PGK_OK) {
+            return PGK_OK;
+        }
+        if (retry_again(&retry, &local, &retry_at_ns)) {
+            wait_to_retry(pool, retry_at_ns);
             continue;
         }
-        if (status != PGK_OK && err != NULL) {
-            *err = local;
+        if (sent && unanswered(status, &local)) {
+            return outcome_unknown(id, &local, err);
         }
-        if (sent && status != PGK_OK && unanswered(status, &local)) {
-            status = error_set(err, PGK_ERR_OUTCOME_UNKNOWN, ORIGIN,
-                               "%s was sent and no answer came (%.250s); calling again is safe",
-                               statements[id].name, local.message);
-            if (err != NULL) {
-                err->flags |= PGK_ERROR_OUTCOME_UNKNOWN | PGK_ERROR_RETRYABLE;
-            }
+        if (err != NULL) {
+            *err = local;
         }
         return status;
     }

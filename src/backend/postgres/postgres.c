@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "backend/postgres/keeper.h"
+#include "backend/postgres/retry.h"
 #include "core/clock.h"
 #include "core/error.h"
-#include "core/random.h"
 #include "core/text.h"
 
 /* ------------------------------------------------------------------ the keeper */
@@ -84,29 +84,28 @@ static pgk_status reach_once(struct backend *backend, const struct link_request 
                              pgk_error *err)
 {
     const struct settings *settings = backend->settings;
-    int64_t deadline = clock_now_ns() + settings->connect_timeout_ms * NS_PER_MS;
+    struct retry retry = {.settings = settings,
+                          .deadline_ns = clock_now_ns() + settings->connect_timeout_ms * NS_PER_MS};
     struct link_request attempt = *request;
     attempt.role = backend->env.client_only ? ROLE_LISTENER : ROLE_LOCK;
-    attempt.deadline_ns = deadline;
-    for (int64_t wait_ns = settings->retry_wait_ms * NS_PER_MS;; wait_ns *= 2) {
+    attempt.deadline_ns = retry.deadline_ns;
+    for (;;) {
         struct link link;
         pgk_error local;
+        int64_t retry_at_ns;
         pgk_status status = link_make(&attempt, &link, &local);
         if (status == PGK_OK) {
             PQfinish(link.conn);
             return PGK_OK;
         }
-        int64_t longest = settings->max_retry_wait_ms * NS_PER_MS;
-        wait_ns = wait_ns > longest ? longest : wait_ns;
-        int64_t retry_at = clock_now_ns() + random_jitter_ns(wait_ns);
-        if ((local.flags & PGK_ERROR_RETRYABLE) == 0 || retry_at >= deadline) {
+        if (!retry_again(&retry, &local, &retry_at_ns)) {
             if (err != NULL) {
                 *err = local;
             }
             return error_wrap(err, status, "open");
         }
-        while (clock_now_ns() < retry_at) {
-            (void)poll(NULL, 0, clock_poll_timeout_ms(clock_now_ns(), retry_at));
+        while (clock_now_ns() < retry_at_ns) {
+            (void)poll(NULL, 0, clock_poll_timeout_ms(clock_now_ns(), retry_at_ns));
         }
     }
 }

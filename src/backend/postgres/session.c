@@ -6,14 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/postgres/retry.h"
 #include "core/clock.h"
 #include "core/error.h"
-#include "core/random.h"
 
 /* One try to connect; a host that drops packets is given up after it. */
 #define CONNECT_MIN_NS (3 * NS_PER_S)
-/* A fault that lasts (login, schema) is tried again after so many of the longest waits. */
-#define LASTING_FAULT_FACTOR 5
 
 void session_init(struct session *session, const struct link_request *request, struct wake *wake)
 {
@@ -44,23 +42,6 @@ static void on_notice(void *arg, const PGresult *result)
     } else if (strcmp(severity, "WARNING") == 0) {
         session->warned = true;
     }
-}
-
-/* 20 ms, 40, 80 ... with jitter; what a person has to mend is asked for less often from the start. */
-static int64_t retry_wait_ns(const struct session *session, pgk_status status)
-{
-    const struct settings *settings = session->request.settings;
-    int64_t wait_ms = settings->retry_wait_ms;
-    for (int i = 1; i < session->failures && wait_ms < settings->max_retry_wait_ms; i++) {
-        wait_ms *= 2;
-    }
-    if (wait_ms > settings->max_retry_wait_ms) {
-        wait_ms = settings->max_retry_wait_ms;
-    }
-    if (!status_is_retryable(status)) {
-        wait_ms = (int64_t)LASTING_FAULT_FACTOR * settings->max_retry_wait_ms;
-    }
-    return random_jitter_ns(wait_ms * NS_PER_MS);
 }
 
 static void clear_result(struct session *session)
@@ -109,12 +90,8 @@ void session_drop(struct session *session, int64_t now_ns, const pgk_error *faul
     session->fault = *fault;
     hang_up(session);
     session->failures++;
-    session->retry_at_ns = now_ns + retry_wait_ns(session, fault->status);
-    int limit = session->request.settings->max_retry_attempts;
-    if (limit > 0 && session->failures > limit) {
-        session->retry_at_ns = CLOCK_NEVER;
-        error_wrap(&session->fault, session->fault.status, "gave up after %d attempts", limit);
-    }
+    session->retry_at_ns =
+        now_ns + retry_wait_ns(session->request.settings, session->failures, fault->status);
 }
 
 void session_close(struct session *session)
