@@ -39,7 +39,7 @@ void bench_fail(const char *format, ...)
     exit(1);
 }
 
-static void pause_ms(long ms)
+void bench_pause_ms(long ms)
 {
     const struct timespec span = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
 
@@ -48,7 +48,7 @@ static void pause_ms(long ms)
 
 void bench_random_pause(void)
 {
-    pause_ms(20 + random() % 100);
+    bench_pause_ms(20 + random() % 100);
 }
 
 PGconn *bench_connect(const char *conninfo)
@@ -182,7 +182,7 @@ void crew_settle(struct crew *crew)
         if (bench_now_ns() > deadline_ns) {
             bench_fail("the standbys do not wait for the leader");
         }
-        pause_ms(10);
+        bench_pause_ms(10);
     }
 }
 

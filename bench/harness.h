@@ -59,6 +59,7 @@ int64_t bench_now_ns(void);
 void bench_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 /* Waits between 20 and 120 ms, at random, so that no phase of a period is favoured. */
 void bench_random_pause(void);
+void bench_pause_ms(long ms);
 PGconn *bench_connect(const char *conninfo);
 /* Runs SQL that must succeed; returns the first column of the first row as a number, 0 without rows. */
 int64_t bench_sql(PGconn *conn, const char *sql);

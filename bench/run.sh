@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Runs the benchmarks on private servers and prints their tables; what they mean is in README.md.
+#   bench/run.sh [quick] [crash|resign|exclusive|listeners]...     (./dev bench builds first)
+set -euo pipefail
+build=${PGK_BUILD_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/build/release}
+
+many=100 some=40 few=20
+if [ "${1:-}" = quick ]; then
+    many=20 some=10 few=5
+    shift
+fi
+[ $# -gt 0 ] || set -- crash resign exclusive listeners
+
+# A server of its own for each part: nothing of one is left to the next. fsync stays on.
+on_server() {
+    "$build/src/cli/pgkeeper" server --tcp --migrate --set max_connections=600 -- "$@" 2> >(grep -v '^pgkeeper server: ' >&2)
+}
+
+printf '%s\n' "$(date -u '+%F %H:%M UTC'), $(uname -sr), $(nproc) processors$(
+    sed -n 's/^model name[[:space:]]*: /, /p' /proc/cpuinfo | head -n 1)"
+printf 'load before: %s\n' "$(cut -d ' ' -f 1-3 /proc/loadavg)"
+for part; do
+    case $part in
+        crash | resign) on_server "$build/bench/bench_handover" "$part" "$many" ;;
+        exclusive) on_server "$build/bench/bench_handover" "$part" "$few" ;;
+        listeners)
+            for listeners in 1 32 256; do
+                # shellcheck disable=SC2016 # for the inner shell: followers go by the unix socket
+                on_server bash -c 'PGHOST=$(psql -XAtc "SHOW unix_socket_directories") exec "$@"' bash \
+                    "$build/bench/bench_listeners" "$listeners" "$some"
+            done
+            ;;
+        *)
+            echo "bench: there is no part \"$part\"" >&2
+            exit 2
+            ;;
+    esac
+done
+printf '\nload after: %s\n' "$(cut -d ' ' -f 1-3 /proc/loadavg)"
