@@ -287,7 +287,10 @@ DECLARE
     subject text;
 BEGIN
     IF TG_OP = 'DELETE' THEN changed := OLD; ELSE changed := NEW; END IF;
-    PERFORM pg_notify(channel(changed.cluster_id), TG_TABLE_NAME);
+    -- Standbys that read "released" try the lock before they read anything; nobody needs to.
+    PERFORM pg_notify(channel(changed.cluster_id),
+                      CASE WHEN TG_TABLE_NAME = 'leadership' AND current_setting('pgkeeper.act', true) = 'release'
+                           THEN 'released ' || (to_jsonb(changed) ->> 'id') ELSE TG_TABLE_NAME END);
     IF coalesce(current_setting('pgkeeper.act', true), '') = '' THEN
         subject := to_jsonb(changed) ->> CASE TG_TABLE_NAME WHEN 'leader' THEN 'component' ELSE 'group_name' END;
         INSERT INTO event (cluster_id, subject, act, by_hand, detail)
@@ -499,6 +502,8 @@ DECLARE
     l       leadership;
     outcome text := 'done';
 BEGIN
+    -- A crash may forget a release: the successor then takes it for a loss. Its own commit waits for both.
+    PERFORM set_config('synchronous_commit', 'off', true);
     -- Fenced writes in flight end first; later ones are refused.
     PERFORM pg_advisory_xact_lock(lock_class('leader'), release.leadership_id);
     SELECT * INTO l FROM leadership x WHERE x.id = release.leadership_id FOR UPDATE;

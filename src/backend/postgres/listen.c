@@ -312,6 +312,20 @@ static bool wanted(const struct backend *backend)
     return backend->groups != NULL || backend->watches != NULL || backend->errands != NULL;
 }
 
+/* Saves the standby a round trip: take_over() finds out whether it is true. */
+static void hint_released(struct backend *backend)
+{
+    int32_t id = backend->listener.released;
+    backend->listener.released = 0;
+    keeper_lock(backend);
+    for (struct backend_group *g = backend->groups; id != 0 && g != NULL; g = g->next) {
+        if (g->leadership_id == id) {
+            rules_hint_released(&g->rules, clock_now_ns());
+        }
+    }
+    keeper_unlock(backend);
+}
+
 void listen_step(struct backend *backend)
 {
     struct session *session = &backend->listener;
@@ -331,6 +345,7 @@ void listen_step(struct backend *backend)
             break;
         }
     }
+    hint_released(backend);
     if (clock_now_ns() >= tell_lost_at_ns(backend)) {
         tell_lost(backend);
     }

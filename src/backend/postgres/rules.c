@@ -116,6 +116,14 @@ enum group_act rules_row(struct group_rules *rules, int64_t now_ns, int32_t me,
     }
 }
 
+void rules_hint_released(struct group_rules *rules, int64_t now_ns)
+{
+    if (rules->state == GROUP_WAITING && rules->leader != 0) {
+        rules->leader = 0;
+        rules->try_at_ns = now_ns;
+    }
+}
+
 void rules_member_gone(struct group_rules *rules, int64_t now_ns, int32_t member)
 {
     if (rules->state == GROUP_WAITING && rules->leader == member) {

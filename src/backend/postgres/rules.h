@@ -81,6 +81,9 @@ void rules_reserved(struct group_rules *rules, int64_t now_ns, int64_t wait_ns);
 enum group_act rules_row(struct group_rules *rules, int64_t now_ns, int32_t me,
                          const struct group_row *row);
 
+/* Somebody says that the group has just been released. */
+void rules_hint_released(struct group_rules *rules, int64_t now_ns);
+
 /* The process of a member is gone. */
 void rules_member_gone(struct group_rules *rules, int64_t now_ns, int32_t member);
 

@@ -12,6 +12,8 @@
 
 /* One try to connect; a host that drops packets is given up after it. */
 #define CONNECT_MIN_NS (3 * NS_PER_S)
+/* Payload of the notification of a release, before the leadership id. */
+#define RELEASED "released "
 
 void session_init(struct session *session, const struct link_request *request, struct wake *wake)
 {
@@ -83,6 +85,7 @@ static void hang_up(struct session *session)
     close_last_fd(session);
     session->state = SESSION_DOWN;
     session->notified = false;
+    session->released = 0;
 }
 
 void session_drop(struct session *session, int64_t now_ns, const pgk_error *fault)
@@ -180,6 +183,9 @@ static void take_notifications(struct session *session)
     for (PGnotify *n = PQnotifies(session->link.conn); n != NULL;
          n = PQnotifies(session->link.conn)) {
         session->notified = true;
+        if (strncmp(n->extra, RELEASED, strlen(RELEASED)) == 0) {
+            session->released = (int32_t)strtol(n->extra + strlen(RELEASED), NULL, 10);
+        }
         PQfreemem(n);
     }
 }

@@ -40,7 +40,9 @@ struct session {
     bool warned;         /* the server warned while the statement ran */
 
     bool notified; /* a notification has come; the keeper resets it */
-    bool doomed;   /* a FATAL has been read: the server has ended the session */
+    int32_t
+        released; /* leadership id that one of them named as released, or 0; the keeper resets it */
+    bool doomed;  /* a FATAL has been read: the server has ended the session */
     pgk_error fault;
 };
 
