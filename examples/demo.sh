@@ -78,9 +78,9 @@ cleanup() {
     local name
     trap '' INT TERM HUP
     for name in "${!pid[@]}"; do
-        kill -KILL "${pid[$name]}" 2>/dev/null || true
-        wait "${pid[$name]}" 2>/dev/null || true
-    done
+        kill -KILL "${pid[$name]}" || true
+        wait "${pid[$name]}" || true
+    done 2>/dev/null
     rm -rf "$dir"
 }
 trap cleanup EXIT
@@ -167,8 +167,10 @@ say 'the others stand by; the leader writes every 50 ms, each time fenced'
 heading '2. The leader is killed (kill -9)'
 killed=$leader
 now_us t0
-kill -KILL "${pid[$killed]}"
-wait "${pid[$killed]}" 2>/dev/null || true # at once: later the shell would report the death by itself
+{
+    kill -KILL "${pid[$killed]}"
+    wait "${pid[$killed]}" || true
+} 2>/dev/null # else the shell itself reports the death
 expect '*' 'granted epoch ' "$t0" 10000
 leader=$name second_epoch=$rest
 ms $((at_us - t0))
