@@ -2,10 +2,13 @@
  * test_run.c - `pgkeeper run` when nothing goes wrong with the database: exit codes, environment, signals, waiting,
  * respawning, what a DBA sees.
  */
+#include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "runner.h"
@@ -181,6 +184,46 @@ static void test_run__signals__reach_the_command_each_time(void **state)
     assert_int_equal(runner_exit_code(leader), 33);
 }
 
+/* Reads a terminal until text has come. */
+static void await_text(int terminal, const char *text)
+{
+    char seen[4096] = "";
+    size_t length = 0;
+
+    while (strstr(seen, text) == NULL) {
+        struct pollfd item = {terminal, POLLIN, 0};
+        assert_int_equal(poll(&item, 1, WAIT_LONG_MS), 1);
+        assert_true(length < sizeof(seen) - 1);
+        ssize_t count = read(terminal, seen + length, sizeof(seen) - 1 - length);
+        assert_true(count > 0);
+        length += (size_t)count;
+        seen[length] = '\0';
+    }
+}
+
+static void test_run__interrupt_key__reaches_the_command_once(void **state)
+{
+    struct fixture *fixture = *state;
+    int terminal;
+    int status;
+    pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        execl(PGK_TEST_COMMAND, "pgkeeper", "-d", fixture->conninfo, "run", "--", "/bin/sh", "-c",
+              WAITING("n=0; trap 'n=$((n+1))' INT; trap 'exit $((40+n))' USR1;"
+                      "sh -c \"sleep 1; kill -USR1 $$\" & echo ready;"),
+              (char *)NULL);
+        _exit(127);
+    }
+    await_text(terminal, "ready");
+    assert_int_equal(write(terminal, "\003", 1), 1);
+    await_text(terminal, "ended with code");
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    close(terminal);
+    assert_int_equal(WEXITSTATUS(status), 41);
+}
+
 static void test_run__signal_while_waiting__128_plus_n(void **state)
 {
     struct process *leader = runner_witness(*state, "leader", "", "--quiet", NULL);
@@ -245,6 +288,7 @@ int main(void)
         TEST(test_run__run_within_run__both_lead),
         TEST(test_run__address__is_published_and_withdrawn),
         TEST(test_run__signals__reach_the_command_each_time),
+        TEST(test_run__interrupt_key__reaches_the_command_once),
         TEST(test_run__signal_while_waiting__128_plus_n),
         TEST(test_run__respawn__starts_again_in_the_same_tenure_until_term),
         TEST(test_run__command_daemonises__daemon_is_ended_before_we_resign),
