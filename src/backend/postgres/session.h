@@ -39,10 +39,10 @@ struct session {
     pgk_error error;     /* when the status is not PGK_OK */
     bool warned;         /* the server warned while the statement ran */
 
-    bool notified; /* a notification has come; the keeper resets it */
-    int32_t
-        released; /* leadership id that one of them named as released, or 0; the keeper resets it */
-    bool doomed;  /* a FATAL has been read: the server has ended the session */
+    /* Until the keeper resets them: a notification has come; it named this leadership as released. */
+    bool notified;
+    int32_t released;
+    bool doomed; /* a FATAL has been read: the server has ended the session */
     pgk_error fault;
 };
 
