@@ -35,7 +35,9 @@ for example in $(tree 'examples/*.c'); do
         -o "$scratch/example" $(pkg-config --cflags --libs pgkeeper libpq) -pthread 2>&1 || true)"
 done
 
-if ! { cmake -S "$consumer" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$CC" \
+# With the build's own generator: cmake's default is make, which need not be installed.
+generator=$(sed -n 's/^CMAKE_GENERATOR:INTERNAL=//p' "$PGK_BUILD_DIR/CMakeCache.txt")
+if ! { cmake -G "$generator" -S "$consumer" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$CC" \
     -DCMAKE_C_FLAGS="${flags[*]}" -DCMAKE_CXX_FLAGS="${flags[*]}" >"$scratch/log" 2>&1 &&
     cmake --build "$scratch/build" >>"$scratch/log" 2>&1; }; then
     cat "$scratch/log"
