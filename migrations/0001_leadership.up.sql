@@ -452,6 +452,7 @@ BEGIN
        SET epoch = after.epoch, session_id = NULL, address = NULL, confirmed_at = NULL
      WHERE r.cluster_id = after.cluster_id AND r.group_name = after.group_name;
     PERFORM set_config('pgkeeper.act', '', true);
+    -- The former leader may be reporting its end at this very moment, from a session without our lock.
     UPDATE leader_history h
        SET ended_at = moment,
            end_reason = CASE
@@ -459,7 +460,8 @@ BEGIN
                WHEN timeline > before.epoch >> 40 THEN 'promoted'
                WHEN pg_postmaster_start_time() > h.began_at THEN 'server_restarted'
                ELSE 'lost' END
-     WHERE h.leadership_id = after.id AND h.ended_at IS NULL;
+     WHERE h.leadership_id = after.id AND (
+           h.ended_at IS NULL OR (h.epoch = before.epoch AND moment BETWEEN h.began_at AND h.ended_at));
     INSERT INTO leader_history (leadership_id, epoch, cluster_id, group_name, session_id, member_id, member_name,
                                 take_over_mode, began_at, granted_at, began_after)
     VALUES (after.id, after.epoch, after.cluster_id, after.group_name, after.session_id, after.member_id,

@@ -158,8 +158,7 @@ static void test_access__login_taken_away_while_leading__reported_without_a_stor
     contest_revoked(a);
     process_expect(a, "error dispatcher PGK_ERR_ACCESS 28000", WAIT_LONG_MS);
     size_t before = log_count(fixture, "role \"fired\" is not permitted to log in");
-    wait_pause_ms(3000);
-    wait_pause_ms(3000);
+    wait_pause_ms(6000);
     size_t storm = log_count(fixture, "role \"fired\" is not permitted to log in") - before;
     assert_in_range(storm, 0,
                     10); /* two sessions, each after 2.5 to 5 s (five times max-retry-wait) */

@@ -207,14 +207,15 @@ void check_alternates(struct process *contender)
 
 void check_history(struct fixture *fixture)
 {
-    assert_int_equal(
-        db_int(fixture, "SELECT count(*) FROM (SELECT epoch, began_at, ended_at,"
-                        " lead(epoch) OVER w AS next_epoch, lead(began_at) OVER w AS next_began"
-                        " FROM pgkeeper.leader_history"
-                        " WINDOW w AS (PARTITION BY leadership_id ORDER BY began_at, epoch)) h"
-                        " WHERE next_epoch <= epoch OR ended_at > next_began OR ended_at < began_at"
-                        " OR (next_began IS NOT NULL AND ended_at IS NULL)"),
-        0);
+    db_text(fixture, "SELECT string_agg(h::text, '; ') FROM (SELECT epoch, began_at, ended_at,"
+                     " lead(epoch) OVER w AS next_epoch, lead(began_at) OVER w AS next_began"
+                     " FROM pgkeeper.leader_history"
+                     " WINDOW w AS (PARTITION BY leadership_id ORDER BY began_at, epoch)) h"
+                     " WHERE next_epoch <= epoch OR ended_at > next_began OR ended_at < began_at"
+                     " OR (next_began IS NOT NULL AND ended_at IS NULL)");
+    if (fixture->text[0] != '\0') {
+        fail_msg("impossible history: %s", fixture->text);
+    }
 }
 
 void check_reasons(struct fixture *fixture, const char *group, const char *reasons)
