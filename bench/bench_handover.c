@@ -14,9 +14,10 @@
 
 #define CONNINFO_SIZE 512
 
-/* Two databases, so that neither side's transactions hold back the other's VACUUM. */
+/* Databases of their own, so that no side's transactions hold back the other's VACUUM. */
 struct server {
     char floor[CONNINFO_SIZE];
+    char floor2[CONNINFO_SIZE];
     char keeper[CONNINFO_SIZE];
 };
 
@@ -30,8 +31,11 @@ static void find_server(bool tcp, struct server *ret_server)
              PQport(conn), PQuser(conn));
     snprintf(ret_server->keeper, CONNINFO_SIZE, "host=%s port=%s user=%s dbname=%s", host,
              PQport(conn), PQuser(conn), PQdb(conn));
+    snprintf(ret_server->floor2, CONNINFO_SIZE, "host=%s port=%s user=%s dbname=floor2", host,
+             PQport(conn), PQuser(conn));
     if (bench_sql(conn, "SELECT count(*) FROM pg_database WHERE datname = 'floor'") == 0) {
         bench_sql(conn, "CREATE DATABASE floor");
+        bench_sql(conn, "CREATE DATABASE floor2");
     }
     PQclear(sockets);
     PQfinish(conn);
@@ -40,27 +44,33 @@ static void find_server(bool tcp, struct server *ret_server)
 static void measure_crash(bool tcp, int standbys, int samples)
 {
     static struct stats floor;
+    static struct stats floor2;
     static struct stats keeper;
     struct server server;
     char title[96];
 
     find_server(tcp, &server);
     struct crew blocked = {.run = blocked_contender, .conninfo = server.floor};
+    struct crew blocked2 = {.run = blocked_contender, .conninfo = server.floor2, .arg = "2"};
     struct crew masters = {.run = keeper_contender, .conninfo = server.keeper};
-    floor.count = keeper.count = 0;
+    floor.count = floor2.count = keeper.count = 0;
     crew_start_contenders(&blocked, standbys + 1);
+    crew_start_contenders(&blocked2, standbys + 1);
     crew_start_contenders(&masters, standbys + 1);
     for (int i = 0; i < samples; i++) {
         stats_add(&floor, crew_crash(&blocked));
         stats_add(&keeper, crew_crash(&masters));
+        stats_add(&floor2, crew_crash(&blocked2));
     }
     crew_stop(&blocked);
+    crew_stop(&blocked2);
     crew_stop(&masters);
     snprintf(title, sizeof title, "Crash: SIGKILL to grant, immediate, %s, %d standby%s",
              tcp ? "TCP loopback" : "unix socket", standbys, standbys == 1 ? "" : "s");
     stats_print_head(title);
     stats_print_row("floor: blocked in pg_advisory_lock", &floor, NULL);
     stats_print_row("pgkeeper", &keeper, &floor);
+    stats_print_row("floor, two sessions per process", &floor2, &floor);
 }
 
 static void measure_resign(bool tcp, int samples)

@@ -21,6 +21,9 @@ void blocked_contender(const struct worker_context *context)
     PGconn *conn = bench_connect(context->conninfo);
     int64_t now_ns;
 
+    if (context->arg != NULL) {
+        bench_sql(bench_connect(context->conninfo), "LISTEN nothing");
+    }
     if (!granted(PQexec(conn, "SELECT pg_advisory_lock(1, 1)"))) {
         bench_fail("pg_advisory_lock: %s", PQerrorMessage(conn));
     }

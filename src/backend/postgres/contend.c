@@ -18,6 +18,8 @@
 #define ORIGIN "keeper.lock"
 /* A fenced write in flight holds up a release: how soon to ask again. */
 #define RELEASE_RETRY_NS (20 * NS_PER_MS)
+/* After a release a successor is soon there. */
+#define LOOK_AGAIN_NS (50 * NS_PER_MS)
 
 static const struct lease_profile *profile_of(const struct backend *backend)
 {
@@ -256,8 +258,14 @@ static void release_answered(struct backend *backend, struct backend_group *grou
     int stand_back = group->wanted && strcmp(group->rules.end_reason, END_FENCED) != 0
                          ? profile_of(backend)->session_timeout_ms
                          : 0;
-    rules_released(&group->rules, clock_now_ns(), ms_to_ns(stand_back));
+    int64_t now = clock_now_ns();
+    rules_released(&group->rules, now, ms_to_ns(stand_back));
     group->release_until_ns = 0;
+    /* The successor may have been announced before this answer came, while nobody was to be followed: look again,
+     * or a second hand-over soon after this one would find us standing back from the first. */
+    if (backend->poll_at_ns > now + LOOK_AGAIN_NS) {
+        backend->poll_at_ns = now + LOOK_AGAIN_NS;
+    }
 }
 
 /* A good answer about one group, under the lock. */
