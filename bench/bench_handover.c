@@ -1,8 +1,10 @@
 /*
- * bench/bench_handover.c - how long a group is without a leader: after a crash, after a resignation, and in
- * exclusive mode; each in turn (A B A B) with a floor in raw libpq. bench/README.md says how to read it.
+ * bench/bench_handover.c - how long a group is without a leader: after a crash, after a
+ * resignation, and in exclusive mode; each in turn (A B A B) with a floor in raw libpq.
+ * bench/README.md says how to read it.
  *
- * usage: bench_handover crash|resign|exclusive [SAMPLES]     (libpq's environment: a migrated server, TCP on)
+ * usage: bench_handover crash|resign|exclusive [SAMPLES]     (libpq's environment: a migrated
+ * server, TCP on)
  */
 #include <stdio.h>
 #include <stdlib.h>

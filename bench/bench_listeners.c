@@ -1,6 +1,7 @@
 /*
- * bench/bench_listeners.c - how long after a leader has published its address the last of N followers knows it:
- * client handles with a retriever against raw connections that LISTEN and read again, in turn by blocks.
+ * bench/bench_listeners.c - how long after a leader has published its address the last of N
+ * followers knows it: client handles with a retriever against raw connections that LISTEN and
+ * read again, in turn by blocks.
  *
  * usage: bench_listeners LISTENERS [SAMPLES]     (libpq's environment: a migrated server)
  */

@@ -1,6 +1,6 @@
 /*
- * bench/floors.c - the same acts in raw libpq, with nothing of pgkeeper: what a hand-over costs at least
- * on this machine and server.
+ * bench/floors.c - the same acts in raw libpq, with nothing of pgkeeper: what a hand-over costs
+ * at least on this machine and server.
  */
 #include "floors.h"
 

@@ -4,8 +4,8 @@
 
 #include "harness.h"
 
-/* Blocks in pg_advisory_lock until the holder dies. With any arg each process has a second session, idle in
- * LISTEN, as pgkeeper's have: the server ends both when the process dies. */
+/* Blocks in pg_advisory_lock until the holder dies. With any arg each process has a second
+ * session, idle in LISTEN, as pgkeeper's have: the server ends both when the process dies. */
 void blocked_contender(const struct worker_context *context);
 
 /* Tries the lock when notified; the letter r unlocks and notifies in one message. */

@@ -1,4 +1,5 @@
-/* bench/harness.c - forking workers, collecting their instants, and knowing when all are in place. */
+/* bench/harness.c - forking workers, collecting their instants, and knowing when all are in
+ * place. */
 #include "harness.h"
 
 #include <errno.h>

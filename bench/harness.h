@@ -1,10 +1,11 @@
 /*
- * bench/harness.h - what the benchmarks share: real processes that report instants through a pipe, and
- * the person's view of the server that tells when all of them are in place.
+ * bench/harness.h - what the benchmarks share: real processes that report instants through a
+ * pipe, and the person's view of the server that tells when all of them are in place.
  *
- * Everything here runs on the one thread of the measuring process, but for report() which a worker calls
- * from any of its threads. The measuring process opens no pgkeeper handle: workers are forked from it.
- * All instants are CLOCK_BOOTTIME, which all processes of a machine share. A failure ends the program.
+ * Everything here runs on the one thread of the measuring process, but for report() which a
+ * worker calls from any of its threads. The measuring process opens no pgkeeper handle: workers
+ * are forked from it. All instants are CLOCK_BOOTTIME, which all processes of a machine share.
+ * A failure ends the program.
  */
 #ifndef PGK_BENCH_HARNESS_H
 #define PGK_BENCH_HARNESS_H
@@ -61,7 +62,8 @@ void bench_fail(const char *format, ...) __attribute__((format(printf, 1, 2), no
 void bench_random_pause(void);
 void bench_pause_ms(long ms);
 PGconn *bench_connect(const char *conninfo);
-/* Runs SQL that must succeed; returns the first column of the first row as a number, 0 without rows. */
+/* Runs SQL that must succeed; returns the first column of the first row as a number, 0 without
+ * rows. */
 int64_t bench_sql(PGconn *conn, const char *sql);
 
 void report(const struct worker_context *context, enum report_kind kind, int64_t at_ns,
@@ -81,7 +83,8 @@ int64_t crew_crash(struct crew *crew);
 /* Has the leader give up; returns how long after it the next one was granted. */
 int64_t crew_resign(struct crew *crew);
 
-/* Settings of a worker's handle: conninfo, cluster "bench", and pairs of key and value up to a NULL. */
+/* Settings of a worker's handle: conninfo, cluster "bench", and pairs of key and value up to a
+ * NULL. */
 pgk_config *bench_config(const char *conninfo, const char *const *pairs);
 /* Worker: contends with pgkeeper; the letter r resigns, c confirms. arg: pairs of key and value. */
 void keeper_contender(const struct worker_context *context);

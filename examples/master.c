@@ -1,14 +1,14 @@
 /*
- * master.c - the reference integration: a master that contends for the component "dispatcher", works
- * while it leads, and has every write refused once it does not.
+ * master.c - the reference integration: a master that contends for the component "dispatcher",
+ * works while it leads, and has every write refused once it does not.
  *
  *     cc master.c -o master $(pkg-config --cflags --libs pgkeeper libpq)
  *     psql -c 'CREATE TABLE demo_work (id bigserial, master text, epoch bigint)'
  *     ./master alpha tcp://alpha:7000
  *
- * Start several: they take libpq's environment (PGHOST ...) and PGKEEPER_* variables. SIGTERM ends one
- * cleanly. SIGUSR1 tries a write with the latest token, whatever this process believes of itself.
- * Each line on stdout: seconds of the wall clock, name, what happened.
+ * Start several: they take libpq's environment (PGHOST ...) and PGKEEPER_* variables. SIGTERM
+ * ends one cleanly; SIGUSR1 tries a write with the latest token, whatever it believes of itself.
+ * Lines on stdout: seconds of the wall clock, name, what happened.
  */
 #include <libpq-fe.h>
 #include <pgkeeper/pgkeeper.h>
@@ -52,7 +52,7 @@ static pgk_status run(PGconn *db, const char *sql, int count, const char *const 
     pgk_status status = PGK_OK;
     if (outcome != PGRES_COMMAND_OK && outcome != PGRES_TUPLES_OK) {
         const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-        /* PK001, which fence() raises, is PGK_ERR_FENCED; without an SQLSTATE the connection broke. */
+        /* PK001, raised by fence(), is PGK_ERR_FENCED; with no SQLSTATE the connection broke. */
         status = sqlstate == NULL ? PGK_ERR_CONNECTION : pgk_status_from_sqlstate(sqlstate, NULL);
     }
     PQclear(result);
@@ -81,7 +81,7 @@ static pgk_status write_fenced(PGconn *db, const char *name, const pgk_token *to
     return run(db, "COMMIT", 0, NULL);
 }
 
-/* The work of one tenure, on a thread of its own: started by grant, ended by revoke. */
+/* The work of one tenure, on a thread of its own. */
 static void *work(void *user)
 {
     struct master *master = user;

@@ -261,8 +261,9 @@ static void release_answered(struct backend *backend, struct backend_group *grou
     int64_t now = clock_now_ns();
     rules_released(&group->rules, now, ms_to_ns(stand_back));
     group->release_until_ns = 0;
-    /* The successor may have been announced before this answer came, while nobody was to be followed: look again,
-     * or a second hand-over soon after this one would find us standing back from the first. */
+    /* The successor may have been announced before this answer came, while nobody was to be
+     * followed: look again, or a second hand-over soon after this one would find us standing back
+     * from the first. */
     if (backend->poll_at_ns > now + LOOK_AGAIN_NS) {
         backend->poll_at_ns = now + LOOK_AGAIN_NS;
     }

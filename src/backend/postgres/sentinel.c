@@ -10,7 +10,8 @@
 #include "core/clock.h"
 
 #define LONGEST_SLICE_MS 900
-/* Ending a session costs the server a millisecond or two of a processor: not while a take-over wants it. */
+/* Ending a session costs the server a millisecond or two of a processor: not while a take-over
+ * wants it. */
 #define LINGER_NS (50 * NS_PER_MS)
 
 /* With several leaders, different processes watch different ones: the choice turns with our own id.

@@ -53,9 +53,10 @@ static void clear_result(struct session *session)
 }
 
 /*
- * When a process is killed Linux closes its sockets in the order of their numbers, the highest first, and
- * the server ends the sessions in that order, a millisecond or two of a processor each. A successor
- * waits for the lock session only, so it is made the first: a socket closes when its last descriptor does.
+ * When a process is killed Linux closes its sockets in the order of their numbers, the highest
+ * first, and the server ends the sessions in that order, a millisecond or two of a processor
+ * each. A successor waits for the lock session only, so it is made the first: a socket closes
+ * when its last descriptor does.
  */
 static void close_first(struct session *session)
 {
