@@ -6,6 +6,7 @@ cc=${CC:-cc} library=$PGK_BUILD_DIR/src/libpgkeeper.so
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 flags=(-Wall -Wextra -Wconversion -Wshadow -Werror -I "$PGK_SOURCE_DIR/include")
+[ -z "${PGK_SANITIZE:-}" ] || flags+=("-fsanitize=$PGK_SANITIZE") # as the library it is linked with
 read -ra libpq <<<"$(pkg-config --cflags libpq)"
 
 cd "$PGK_SOURCE_DIR"
