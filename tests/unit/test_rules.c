@@ -126,6 +126,21 @@ static void test_rules__watched_member_gone__tries_at_once(void **state)
     assert_int_equal(rules.leader, 0);
 }
 
+static void test_rules__told_of_a_release__tries_at_once_and_a_false_one_does_no_harm(void **state)
+{
+    (void)state;
+    struct group_rules rules = watching(LEADER, 9);
+    rules_hint_released(&rules, T0 + 5);
+    assert_int_equal(rules.try_at_ns, T0 + 5);
+    rules_try(&rules, &mine);
+    rules_busy(&rules, T0 + 6, LEADER, 9);
+    assert_int_equal(rules.leader, LEADER);
+    assert_int_equal(rules.try_at_ns, CLOCK_NEVER);
+    rules_try(&rules, &mine);
+    rules_hint_released(&rules, T0 + 7);
+    assert_int_equal(rules.state, GROUP_TRYING);
+}
+
 static void test_rules__busy_with_one_who_is_gone__backs_off_with_a_limit(void **state)
 {
     (void)state;
@@ -315,6 +330,7 @@ int main(void)
             test_rules__lost_while_revoking__is_told_once_and_a_late_revoke_is_nothing),
         cmocka_unit_test(test_rules__lost_while_leading__ends_with_the_reason),
         cmocka_unit_test(test_rules__fenced_then_lost__stays_fenced),
+        cmocka_unit_test(test_rules__told_of_a_release__tries_at_once_and_a_false_one_does_no_harm),
         cmocka_unit_test(test_rules__decline__releases_from_every_holding_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
