@@ -193,6 +193,25 @@ static void test_rules__row_released__tries_at_once_but_only_once(void **state)
     assert_int_equal(rules.try_at_ns, T0 + 2 + GRACE_NS);
 }
 
+static void test_rules__row_whose_lock_is_free__tries_and_does_not_follow(void **state)
+{
+    (void)state;
+    struct group_rules rules = watching(LEADER, 9);
+    struct group_row lost = row(9, &theirs, LEADER);
+    rules_row(&rules, T0 + 1, ME, &lost); /* nobody looked at the locks */
+    assert_int_equal(rules.try_at_ns, CLOCK_NEVER);
+    lost.lock_free = true;
+    rules_row(&rules, T0 + 2, ME, &lost);
+    assert_int_equal(rules.leader, 0);
+    assert_int_equal(rules.try_at_ns, T0 + 2);
+    /* A try that is planned, in a hand-over for somebody else, is not moved. */
+    rules_try(&rules, &mine);
+    rules_reserved(&rules, T0 + 3, GRACE_NS);
+    rules_row(&rules, T0 + 4, ME, &lost);
+    assert_int_equal(rules.leader, 0);
+    assert_int_equal(rules.try_at_ns, T0 + 3 + GRACE_NS);
+}
+
 static void test_rules__row_of_a_new_leader__is_followed(void **state)
 {
     (void)state;
@@ -320,6 +339,7 @@ int main(void)
         cmocka_unit_test(test_rules__one_who_was_gone_leads_again__is_watched_again),
         cmocka_unit_test(test_rules__stale_row_of_one_who_is_gone__does_not_stop_the_try),
         cmocka_unit_test(test_rules__row_released__tries_at_once_but_only_once),
+        cmocka_unit_test(test_rules__row_whose_lock_is_free__tries_and_does_not_follow),
         cmocka_unit_test(test_rules__row_of_a_new_leader__is_followed),
         cmocka_unit_test(test_rules__row_older_than_the_tenure__is_ignored),
         cmocka_unit_test(test_rules__epoch_raised_by_somebody__ends_and_unlocks),

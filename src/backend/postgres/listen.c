@@ -68,6 +68,7 @@ static void apply_group(struct backend *backend, struct backend_group *group, co
                             .session_id = id_of(rows, at),
                             .member = member_of(rows, at, MEMBER),
                             .released = PQgetvalue(rows, at, RELEASED)[0] == 't',
+                            .lock_free = PQgetvalue(rows, at, HELD)[0] == 'f',
                             .handover_from = member_of(rows, at, HANDOVER_FROM)};
     contend_act(backend, group, rules_row(&group->rules, clock_now_ns(), backend->member_id, &row));
 }

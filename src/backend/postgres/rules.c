@@ -81,7 +81,14 @@ static void row_while_waiting(struct group_rules *rules, int64_t now_ns,
                               const struct group_row *row)
 {
     bool led = row->member != 0 && !row->released;
-    if (led && !is_gone(rules, row->member, row->epoch)) {
+    if (led && row->lock_free) {
+        /* Lost or given up within its grace, by a process that may live on: watching it would be
+         * waiting for ever. */
+        if (rules->try_at_ns == CLOCK_NEVER) {
+            rules->leader = 0;
+            rules->try_at_ns = now_ns;
+        }
+    } else if (led && !is_gone(rules, row->member, row->epoch)) {
         follow(rules, row->member, row->epoch);
     } else if (!led && rules->leader != 0 && row->epoch >= rules->leader_epoch) {
         /* Released since we began to watch: go for it. A row that stays so does not hurry us again.

@@ -66,6 +66,7 @@ struct group_row {
     int32_t member;      /* 0: none */
     bool released;
     int32_t handover_from; /* member asked to hand over; 0: none */
+    bool lock_free;        /* the locks were looked at, and nobody holds the group's */
 };
 
 /* TRYING starts; the keeper sends take_over() with session_id. */
