@@ -13,5 +13,10 @@ SELECT set_config('search_path', $1::text, false),
        set_config('tcp_keepalives_count', '3', false),
        set_config('synchronous_commit', 'on', false),
        set_config('default_transaction_isolation', 'read committed', false),
+       -- A warning may be all that tells of a cancelled wait for a synchronous standby.
+       set_config('client_min_messages', 'warning', false),
+       -- From version 17 on.
+       CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
+            THEN set_config('transaction_timeout', '0', false) END,
        -- Other systems refuse a value here before version 16.
        CASE WHEN $8::boolean THEN set_config('client_connection_check_interval', '500', false) END

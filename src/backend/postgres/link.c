@@ -10,6 +10,7 @@
 #include "backend/postgres/race.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/text.h"
 
 /* The schema version that this library was built for; see the table schema_meta. */
 #define SCHEMA_VERSION 1
@@ -257,6 +258,7 @@ static pgk_status set_up(const struct link_request *request, const struct link *
     const int values[5] = {limits.idle, limits.statement, limits.lock,
                            request->settings->profile.session_timeout_ms,
                            2 * request->settings->profile.lease_ms};
+    char cluster_id[33];
     char application_name[64];
     char *path = search_path_of(request->settings->schema);
     AUTO_RESULT *result = NULL;
@@ -267,8 +269,9 @@ static pgk_status set_up(const struct link_request *request, const struct link *
         snprintf(numbers[i], sizeof(numbers[i]), "%d", values[i]);
     }
     /* 63 bytes are what the server keeps: the cluster id is cut so that role and id stay. */
-    snprintf(application_name, sizeof(application_name), "pgkeeper:%.32s:%s:%.8s",
-             request->settings->cluster_id, session_role_name(request->role), request->id);
+    text_copy(cluster_id, sizeof(cluster_id), request->settings->cluster_id);
+    snprintf(application_name, sizeof(application_name), "pgkeeper:%s:%s:%.8s", cluster_id,
+             session_role_name(request->role), request->id);
     const char *const params[8] = {
         path,       application_name, numbers[0], numbers[1],
         numbers[2], numbers[3],       numbers[4], linux_server ? "t" : "f"};
