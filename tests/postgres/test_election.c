@@ -276,9 +276,12 @@ static void test_election__resign__another_leads_and_the_former_stands_back(void
     for (int i = 0; i < 6; i++) {
         struct part *from = i % 2 == 0 ? &a.parts[0] : &b.parts[0];
         struct part *to = i % 2 == 0 ? &b.parts[0] : &a.parts[0];
+        int64_t t0_ns = wait_now_ns();
         assert_int_equal(pgk_election_resign(from->election, &err), PGK_OK);
         assert_int_equal(part_revoked(from), epoch);
         epoch = part_granted(to);
+        /* Whoever stands back from its own tenure does not do so for the other's. */
+        assert_in_range((wait_now_ns() - t0_ns) / WAIT_NS_PER_MS, 0, 1000);
         assert_true(leads(to));
         assert_false(leads(from));
     }

@@ -178,6 +178,24 @@ static void test_rules__stale_row_of_one_who_is_gone__does_not_stop_the_try(void
     assert_int_equal(rules.try_at_ns, T0);
 }
 
+static void test_rules__another_resigns_while_standing_back__tries_at_once(void **state)
+{
+    (void)state;
+    struct group_rules rules = leading(5);
+    struct group_row own = row(5, &mine, ME);
+    own.released = true;
+    assert_int_equal(rules_resign(&rules, END_RESIGNED), ACT_END_ORDERLY);
+    rules_revoked(&rules);
+    rules_released(&rules, T0, STAND_BACK_NS);
+    rules_row(&rules, T0 + 1, ME, &own);
+    assert_int_equal(rules.try_at_ns, T0 + STAND_BACK_NS);
+    /* Its whole tenure went by between two of our reads. */
+    struct group_row another = row(6, &theirs, OTHER);
+    another.released = true;
+    rules_row(&rules, T0 + 2, ME, &another);
+    assert_int_equal(rules.try_at_ns, T0 + 2);
+}
+
 static void test_rules__row_released__tries_at_once_but_only_once(void **state)
 {
     (void)state;
@@ -338,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_rules__busy_with_one_who_is_gone__backs_off_with_a_limit),
         cmocka_unit_test(test_rules__one_who_was_gone_leads_again__is_watched_again),
         cmocka_unit_test(test_rules__stale_row_of_one_who_is_gone__does_not_stop_the_try),
+        cmocka_unit_test(test_rules__another_resigns_while_standing_back__tries_at_once),
         cmocka_unit_test(test_rules__row_released__tries_at_once_but_only_once),
         cmocka_unit_test(test_rules__row_whose_lock_is_free__tries_and_does_not_follow),
         cmocka_unit_test(test_rules__row_of_a_new_leader__is_followed),

@@ -77,10 +77,11 @@ void rules_reserved(struct group_rules *rules, int64_t now_ns, int64_t wait_ns)
     wait_until(rules, now_ns + (wait_ns > BACKOFF_MIN_NS ? wait_ns : BACKOFF_MIN_NS));
 }
 
-static void row_while_waiting(struct group_rules *rules, int64_t now_ns,
+static void row_while_waiting(struct group_rules *rules, int64_t now_ns, int32_t me,
                               const struct group_row *row)
 {
     bool led = row->member != 0 && !row->released;
+    bool news = row->member != me && row->epoch > rules->hurried_epoch;
     if (led && row->lock_free) {
         /* Lost or given up within its grace, by a process that may live on: watching it would be
          * waiting for ever. */
@@ -90,9 +91,10 @@ static void row_while_waiting(struct group_rules *rules, int64_t now_ns,
         }
     } else if (led && !is_gone(rules, row->member, row->epoch)) {
         follow(rules, row->member, row->epoch);
-    } else if (!led && rules->leader != 0 && row->epoch >= rules->leader_epoch) {
-        /* Released since we began to watch: go for it. A row that stays so does not hurry us again.
-         * */
+    } else if (!led && row->epoch >= rules->leader_epoch && (rules->leader != 0 || news)) {
+        /* Released since we began to watch, or by another while we stand back from a tenure of our
+         * own: go for it. A row that stays so does not hurry us again. */
+        rules->hurried_epoch = row->epoch;
         rules->leader = 0;
         rules->try_at_ns = now_ns;
     }
@@ -103,7 +105,7 @@ enum group_act rules_row(struct group_rules *rules, int64_t now_ns, int32_t me,
 {
     switch (rules->state) {
     case GROUP_WAITING:
-        row_while_waiting(rules, now_ns, row);
+        row_while_waiting(rules, now_ns, me, row);
         return ACT_NOTHING;
     case GROUP_GRACE:
     case GROUP_LEADING:

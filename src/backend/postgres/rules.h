@@ -54,6 +54,7 @@ struct group_rules {
     const char *end_reason; /* from REVOKING on */
     int32_t leader;         /* WAITING: member that leads; 0: unknown */
     int64_t leader_epoch;   /* and its epoch */
+    int64_t hurried_epoch;  /* released tenure of another for which we have tried at once */
     int32_t gone;           /* member that was seen to die; not to be watched again */
     int64_t gone_epoch;     /* but for a later tenure: it may have come back */
     int backoff;            /* tries in a row that met a lock held by one who is gone */
