@@ -19,41 +19,44 @@
 const char help_resign[] =
     "usage: pgkeeper resign COMPONENT|GROUP [--timeout D] [--no-wait] [--format F]\n"
     "\n"
-    "Asks the leader of a component, or of the group of that name, to resign: it revokes its\n"
-    "contenders, frees the lock and stands back, so that somebody else takes over. Waits until "
-    "that\n"
-    "tenure has ended, and prints who leads then. With nobody else to take over, the same process\n"
-    "leads again after it has stood back. Exit code 4: no such component, or it has no leader.\n"
+    "Asks the leader of a component, or of the group of that name, to resign: it\n"
+    "revokes its contenders, frees the lock and stands back, so that somebody else\n"
+    "takes over. Waits until that tenure has ended, and prints who leads then. With\n"
+    "nobody else to take over, the same process leads again after it has stood back.\n"
+    "Exit code 4: no such component, or it has no leader.\n"
     "\n"
-    "  --timeout D  how long to wait (default 30s); exit code 5 when the tenure has not ended by "
-    "then\n"
+    "  --timeout D  how long to wait (default 30s); exit code 5 when the tenure has\n"
+    "               not ended by then\n"
     "  --no-wait    only leave the request\n";
 
 const char help_switchover[] =
-    "usage: pgkeeper switchover COMPONENT|GROUP [--to MEMBER] [--timeout D] [--format F]\n"
+    "usage: pgkeeper switchover COMPONENT|GROUP [--to MEMBER] [--timeout D]\n"
+    "                           [--format F]\n"
     "\n"
-    "Hands the leadership of a component, or of the group of that name, over to MEMBER, a name or\n"
-    "an id as listed by `pgkeeper contenders`; without --to to any other live contender. The\n"
-    "others stand back meanwhile. Waits until the new leader leads, and prints it. Exit code 4: "
-    "no\n"
-    "such component or member, several members of that name, or no leader; 1: another member leads "
-    "now.\n"
+    "Hands the leadership of a component, or of the group of that name, over to\n"
+    "MEMBER, a name or an id as listed by `pgkeeper contenders`; without --to to any\n"
+    "other live contender. The others stand back meanwhile. Waits until the new\n"
+    "leader leads, and prints it. Exit code 4: no such component or member, several\n"
+    "members of that name, or no leader; 1: another member leads now.\n"
     "\n"
-    "  --to MEMBER  name or id of a live contender; if it leads already nothing is done\n"
-    "  --timeout D  how long to wait (default 30s); exit code 5 when it was not enough\n";
+    "  --to MEMBER  name or id of a live contender; if it leads already nothing is\n"
+    "               done\n"
+    "  --timeout D  how long to wait (default 30s); exit code 5 when it was not\n"
+    "               enough\n";
 
 const char help_kick[] =
     "usage: pgkeeper kick COMPONENT|GROUP [--dry-run] [--yes]\n"
     "\n"
-    "Ends the database session that leads a component, or the group of that name, whoever holds "
-    "it.\n"
-    "The leader's process lives on, learns of it at once, and contends again. For leaders that\n"
-    "do not answer; `resign` is the gentle way. Exit code 4 when nobody leads.\n"
+    "Ends the database session that leads a component, or the group of that name,\n"
+    "whoever holds it. The leader's process lives on, learns of it at once, and\n"
+    "contends again. For leaders that do not answer; `resign` is the gentle way. Exit\n"
+    "code 4 when nobody leads.\n"
     "\n"
     "  --dry-run  print whom it would hit\n"
     "  --yes      do not ask\n"
     "\n"
-    "The owner of pgkeeper's functions needs the role pg_signal_backend for it (sql/roles.sql).\n";
+    "The owner of pgkeeper's functions needs the role pg_signal_backend for it\n"
+    "(sql/roles.sql).\n";
 
 struct handover {
     const char *what; /* component or group */

@@ -79,6 +79,7 @@ void arguments_free(struct cli_arguments *arguments);
 /* "15 s", "500ms", "2 min", "1 h"; a bare number is milliseconds, as in the configuration. */
 bool parse_duration_ms(const char *text, int *ret_ms);
 bool parse_number(const char *text, int *ret_number);
+bool address_fits(const char *address); /* 1..PGK_ADDRESS_MAX_BYTES */
 
 /* Sentences on stderr, "pgkeeper VERB: ..."; a newline is added. usage_error returns CLI_USAGE. */
 void say(const struct cli *cli, const char *format, ...) CLI_PRINTF(2, 3);

@@ -69,6 +69,20 @@ static void connection_error(PGconn *conn, pgk_error *ret_error)
     copy_message(ret_error->message, sizeof ret_error->message, PQerrorMessage(conn));
 }
 
+/* A refused permission is mended by a grant: says to whom, and which. */
+static void add_cure(PGconn *conn, pgk_error *error)
+{
+    static const char refused[] = "permission denied for ";
+    if (strncmp(error->message, refused, strlen(refused)) != 0) {
+        return;
+    }
+    bool database = strncmp(error->message + strlen(refused), "database ", 9) == 0;
+    size_t length = strlen(error->message);
+    snprintf(
+        error->message + length, sizeof error->message - length, "; role \"%s\" %s", PQuser(conn),
+        database ? "needs CREATE on it to make the schema" : "lacks a grant, see sql/roles.sql");
+}
+
 static void result_error(PGconn *conn, const PGresult *result, pgk_error *ret_error)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -89,6 +103,7 @@ static void result_error(PGconn *conn, const PGresult *result, pgk_error *ret_er
         ret_error->status = pgk_status_from_sqlstate(state, NULL);
         snprintf(ret_error->sqlstate, sizeof ret_error->sqlstate, "%s", state);
     }
+    add_cure(conn, ret_error);
 }
 
 static bool succeeded(const PGresult *result)
@@ -241,6 +256,15 @@ int db_connect(struct db *db, const struct cli *cli)
     return db_enter(db);
 }
 
+/* The command that would make or mend the schema in use, whatever its name. */
+static const char *migrate_command(const struct db *db, char *out, size_t size)
+{
+    bool usual = strcmp(db_schema(db), "pgkeeper") == 0;
+    snprintf(out, size, "pgkeeper %s%s%smigrate up", usual ? "" : "--schema '",
+             usual ? "" : db_schema(db), usual ? "" : "' ");
+    return out;
+}
+
 static int check_schema_version(struct db *db)
 {
     DB_RESULT *result = NULL;
@@ -248,11 +272,11 @@ static int check_schema_version(struct db *db)
     if (code != CLI_OK) {
         return code;
     }
+    char command[128];
     int version = db_int(result, 0, 0);
     if (version < SCHEMA_OLDEST) {
-        say(db->cli,
-            "schema \"%s\" is at version %d, this command needs %d; run: pgkeeper migrate up",
-            db_schema(db), version, SCHEMA_OLDEST);
+        say(db->cli, "schema \"%s\" is at version %d, this command needs %d; run: %s",
+            db_schema(db), version, SCHEMA_OLDEST, migrate_command(db, command, sizeof command));
         return CLI_SCHEMA;
     }
     if (db_int(result, 0, 1) > migrations_count) {
@@ -299,8 +323,9 @@ int db_open(struct db *db, const struct cli *cli)
         return code;
     }
     if (state != SCHEMA_INSTALLED) {
-        say(cli, "database \"%s\" has no pgkeeper schema \"%s\"; run: pgkeeper migrate up",
-            PQdb(db->conn), db_schema(db));
+        char command[128];
+        say(cli, "database \"%s\" has no pgkeeper schema \"%s\"; run: %s", PQdb(db->conn),
+            db_schema(db), migrate_command(db, command, sizeof command));
         return CLI_SCHEMA;
     }
     return check_schema_version(db);

@@ -10,28 +10,25 @@
 #include "verbs.h"
 
 const char help_elect[] =
-    "usage: pgkeeper elect COMPONENT [--address A] [--group G] [--take-over MODE] [--once] "
-    "[--format F]\n"
+    "usage: pgkeeper elect COMPONENT [--address A] [--group G] [--take-over MODE]\n"
+    "                      [--once] [--format F]\n"
     "\n"
-    "Contends for the leadership of a component and prints every transition, one line each: "
-    "granted,\n"
-    "confirmed (the address is published), revoked, error. SIGTERM, SIGINT and SIGHUP resign "
-    "cleanly:\n"
-    "a successor takes over at once, and the exit code is 0. To run a program only while it leads "
-    "use\n"
-    "`pgkeeper run`.\n"
+    "Contends for the leadership of a component and prints every transition, one line\n"
+    "each: granted, confirmed (the address is published), revoked, error. SIGTERM,\n"
+    "SIGINT and SIGHUP resign cleanly: a successor takes over at once, and the exit\n"
+    "code is 0. To run a program only while it leads use `pgkeeper run`.\n"
     "\n"
-    "  --address A       address to publish (default: none is published, and followers see no "
-    "leader)\n"
-    "  --group G         contend in this group; by default leader-election.scope decides\n"
-    "  --take-over MODE  immediate (default): lead as soon as the lock is free; exclusive: after "
-    "an\n"
-    "                    unclean end wait until the former leader can no longer believe\n"
+    "  --address A       address to publish (default: none is published, and\n"
+    "                    followers see no leader)\n"
+    "  --group G         contend in this group; by default leader-election.scope\n"
+    "                    decides\n"
+    "  --take-over MODE  immediate (default): lead as soon as the lock is free;\n"
+    "                    exclusive: after an unclean end wait until the former leader\n"
+    "                    can no longer believe\n"
     "  --once            end after the first tenure: exit code 4 when it was lost\n"
-    "  --format ndjson   one line of JSON per transition: at, event, component, address, "
-    "session_id,\n"
-    "                    epoch, epoch_text; of errors at, event, component, status, sqlstate, "
-    "message\n";
+    "  --format ndjson   one line of JSON per transition: at, event, component,\n"
+    "                    address, session_id, epoch, epoch_text; of errors at, event,\n"
+    "                    component, status, sqlstate, message\n";
 
 struct elect {
     struct cli *cli;
@@ -151,6 +148,8 @@ int cmd_elect(struct cli *cli, int argc, char **argv)
         code = usage_error(cli, "takes one component");
     } else if (cli->format == FORMAT_JSON || cli->format == FORMAT_CSV) {
         code = usage_error(cli, "--format is table (lines of words) or ndjson here");
+    } else if (e.address != NULL && !address_fits(e.address)) {
+        code = usage_error(cli, "--address takes 1 to %d bytes", PGK_ADDRESS_MAX_BYTES);
     } else {
         e.component = arguments.positional.items[0];
         code = elect(&e);

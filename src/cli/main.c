@@ -34,9 +34,9 @@ static const struct cli_verb verbs[] = {
 
 static const char global_help[] =
     "options, before or after the verb:\n"
-    "  -d, --dbname CONNINFO  how to reach PostgreSQL: a libpq connection string or URI; by "
-    "default\n"
-    "                         libpq's environment (PGHOST, PGSERVICE, ...), .pgpass included\n"
+    "  -d, --dbname CONNINFO  how to reach PostgreSQL: a libpq connection string or\n"
+    "                         URI; by default libpq's environment (PGHOST,\n"
+    "                         PGSERVICE, ...), .pgpass included\n"
     "      --schema NAME      schema of pgkeeper's tables (default pgkeeper)\n"
     "      --cluster ID       cluster id (default /default)\n"
     "      --config FILE      read keys from FILE, lines of `key: value`\n"
@@ -44,16 +44,14 @@ static const char global_help[] =
     "      --verbose          also the library's log, on standard error\n"
     "      --help, --version\n"
     "\n"
-    "Every key of the configuration may also come from the environment: PGKEEPER_ and the key in\n"
-    "upper case, '.' and '-' as '_', for instance PGKEEPER_HIGH_AVAILABILITY_CLUSTER_ID. Options "
-    "win over\n"
-    "the environment, the environment over the file.\n"
+    "Every key of the configuration may also come from the environment: PGKEEPER_ and\n"
+    "the key in upper case, '.' and '-' as '_', for instance\n"
+    "PGKEEPER_HIGH_AVAILABILITY_CLUSTER_ID. Options win over the environment, the\n"
+    "environment over the file.\n"
     "\n"
-    "exit codes: 0 ok, 1 failed, 2 usage, 3 no connection or not authorised, 4 condition false "
-    "(no\n"
-    "leader, not found, pending migration), 5 timed out or outcome unknown, 6 schema missing, too "
-    "old\n"
-    "or too new.\n";
+    "exit codes: 0 ok, 1 failed, 2 usage, 3 no connection or not authorised,\n"
+    "4 condition false (no leader, not found, pending migration), 5 timed out or\n"
+    "outcome unknown, 6 schema missing, too old or too new. run has its own.\n";
 
 static void print_help(FILE *out)
 {

@@ -182,12 +182,33 @@ static int ask_first(struct db *db, int64_t deadline, int target, bool dry_run)
     return CLI_OK;
 }
 
+/* Without a schema there is nothing to undo; a target above 0 is left to begin_down(). */
+static int find_what_to_undo(struct db *db, int target, bool *ret_nothing)
+{
+    enum db_schema_state state = SCHEMA_ABSENT;
+    int code = db_find_schema(db, &state);
+    *ret_nothing = code == CLI_OK && state == SCHEMA_ABSENT && target == 0;
+    if (*ret_nothing) {
+        say(db->cli, "database \"%s\" has no schema \"%s\"; nothing to do", PQdb(db->conn),
+            db_schema(db));
+    }
+    return code;
+}
+
 int migrate_down(struct cli *cli, int target, int timeout_ms, bool dry_run, bool yes)
 {
     struct db db;
+    bool nothing = false;
     int64_t deadline = now_ms() + timeout_ms;
     int code = db_connect(&db, cli);
-    if (code == CLI_OK && (dry_run || !yes)) {
+    if (code == CLI_OK) {
+        code = find_what_to_undo(&db, target, &nothing);
+    }
+    if (code != CLI_OK || nothing) {
+        db_close(&db);
+        return code;
+    }
+    if (dry_run || !yes) {
         code = ask_first(&db, deadline, target, dry_run);
     }
     if (code == CLI_OK && !dry_run) {

@@ -52,6 +52,11 @@ bool parse_duration_ms(const char *text, int *ret_ms)
     return false;
 }
 
+bool address_fits(const char *address)
+{
+    return address[0] != '\0' && strlen(address) <= PGK_ADDRESS_MAX_BYTES;
+}
+
 static const struct cli_option *find_option(const struct cli_option *options, size_t count,
                                             const char *arg, size_t length)
 {

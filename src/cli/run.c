@@ -33,31 +33,35 @@
 const char help_run[] =
     "usage: pgkeeper run [OPTION]... -- COMMAND [ARGUMENT]...\n"
     "\n"
-    "Runs COMMAND only while this process leads, and ends it, with all that it has started, "
-    "before\n"
-    "another process can. Waits until it leads.\n"
+    "Runs COMMAND only while this process leads, and ends it, with all that it has\n"
+    "started, before another process can. Waits until it leads.\n"
     "\n"
-    "      --component NAME   what to lead (default run); one of all that name it runs at a time\n"
-    "      --address TEXT     address to publish while COMMAND runs (default host:pid)\n"
-    "      --wait DURATION    give up when not leader by then (default: wait for ever)\n"
-    "      --once             run COMMAND once, resign and exit with its code (default)\n"
-    "      --respawn          start COMMAND again when it ends; contend again after a loss\n"
-    "      --on-lost ACT      when leadership is lost: term (SIGTERM, then SIGKILL; default), "
-    "kill\n"
-    "                         (SIGKILL at once) or ignore (leave it running: two may run at a "
-    "time)\n"
+    "      --component NAME   what to lead (default run); one of all that name it\n"
+    "                         runs at a time\n"
+    "      --address TEXT     address to publish while COMMAND runs (default\n"
+    "                         host:pid)\n"
+    "      --wait DURATION    give up when not leader by then (default: wait for\n"
+    "                         ever)\n"
+    "      --once             run COMMAND once, resign and exit with its code\n"
+    "                         (default)\n"
+    "      --respawn          start COMMAND again when it ends; contend again after a\n"
+    "                         loss\n"
+    "      --on-lost ACT      when leadership is lost: term (SIGTERM, then SIGKILL;\n"
+    "                         default), kill (SIGKILL at once) or ignore (leave it\n"
+    "                         running: two may run at a time)\n"
     "      --grace DURATION   from SIGTERM to SIGKILL (default 2s)\n"
-    "      --take-over MODE   exclusive (default): after a crash wait until the former leader's\n"
-    "                         command is certainly gone; immediate: do not wait, two may overlap\n"
+    "      --take-over MODE   exclusive (default): after a crash wait until the\n"
+    "                         former leader's command is certainly gone; immediate:\n"
+    "                         do not wait, two may overlap\n"
     "      --quiet            say nothing on stderr but errors\n"
     "\n"
     "Signals are passed to COMMAND. It finds PGKEEPER_COMPONENT, PGKEEPER_CLUSTER_ID,\n"
-    "PGKEEPER_SESSION_ID, PGKEEPER_EPOCH, PGKEEPER_EPOCH_TEXT and PGKEEPER_LEADERSHIP_ID in its\n"
-    "environment.\n"
+    "PGKEEPER_SESSION_ID, PGKEEPER_EPOCH, PGKEEPER_EPOCH_TEXT and\n"
+    "PGKEEPER_LEADERSHIP_ID in its environment.\n"
     "\n"
-    "exit codes: that of COMMAND (128+n when signal n ended it); 123 leadership lost, 124 not "
-    "leader\n"
-    "within --wait, 125 pgkeeper itself failed, 126 COMMAND cannot be executed, 127 not found.\n";
+    "exit codes: that of COMMAND (128+n when signal n ended it); 123 leadership lost,\n"
+    "124 not leader within --wait, 125 pgkeeper itself failed, 126 COMMAND cannot be\n"
+    "executed, 127 not found.\n";
 
 /* ---- Options ---- */
 
@@ -102,8 +106,8 @@ static bool options_agree(struct cli *cli, const struct raw_options *raw,
         usage_error(cli, "--wait must be above 0: becoming leader takes a moment");
         return false;
     }
-    if (options->address != NULL && strlen(options->address) > PGK_ADDRESS_MAX_BYTES) {
-        usage_error(cli, "--address is longer than %d bytes", PGK_ADDRESS_MAX_BYTES);
+    if (options->address != NULL && !address_fits(options->address)) {
+        usage_error(cli, "--address takes 1 to %d bytes", PGK_ADDRESS_MAX_BYTES);
         return false;
     }
     options->command = arguments->rest;

@@ -19,31 +19,30 @@
 #define MIGRATE_TIMEOUT_MS 30000
 
 const char help_server[] =
-    "usage: pgkeeper server [--tcp] [--migrate] [--set NAME=VALUE]... [--directory DIR] [--keep]\n"
-    "                       [--format json] [-- CMD [ARGUMENT]...]\n"
+    "usage: pgkeeper server [--tcp] [--migrate] [--set NAME=VALUE]...\n"
+    "                       [--directory DIR] [--keep] [--format json]\n"
+    "                       [-- CMD [ARGUMENT]...]\n"
     "\n"
-    "Starts a private PostgreSQL server, from the programs installed on this machine, for trying "
-    "out\n"
-    "and for tests: half a second, no root needed, and as root it runs as another user. It\n"
-    "lives in a directory of its own under /tmp and is gone, with all its data, when this command "
-    "ends,\n"
-    "however it ends.\n"
+    "Starts a private PostgreSQL server, from the programs installed on this machine,\n"
+    "for trying out and for tests: half a second, no root needed, and as root it runs\n"
+    "as another user. It lives in a directory of its own under /tmp and is gone, with\n"
+    "all its data, when this command ends, however it ends.\n"
     "\n"
-    "With CMD: runs it with PGHOST, PGPORT, PGUSER and PGDATABASE set, passes signals on, and "
-    "exits\n"
-    "with its exit code (128 and the signal's number when a signal ended it, 126 and 127 when it "
-    "cannot\n"
-    "be run). Without: prints shell lines that set these variables, and stays until ^C or "
-    "SIGTERM.\n"
+    "With CMD: runs it with PGHOST, PGPORT, PGUSER and PGDATABASE set, passes signals\n"
+    "on, and exits with its exit code (128 and the signal's number when a signal\n"
+    "ended it, 126 and 127 when it cannot be run). Without: prints shell lines that\n"
+    "set these variables, and stays until ^C or SIGTERM.\n"
     "\n"
-    "  --tcp             also listen on 127.0.0.1 at a free port, and let PGHOST be that\n"
+    "  --tcp             also listen on 127.0.0.1 at a free port, and let PGHOST be\n"
+    "                    that\n"
     "  --migrate         make pgkeeper's schema in it\n"
     "  --set NAME=VALUE  a setting for postgresql.conf; may be repeated\n"
-    "  --directory DIR   keep data and log in DIR; a later server with the same DIR goes on with "
-    "them\n"
+    "  --directory DIR   keep data and log in DIR; a later server with the same DIR\n"
+    "                    goes on with them\n"
     "  --keep            after CMD has ended stay until ^C\n"
     "\n"
-    "Anybody on this machine who can reach its socket directory (mode 0700) or port may log in.\n";
+    "Anybody on this machine who can reach its socket directory (mode 0700) or port\n"
+    "may log in.\n";
 
 struct server_options {
     bool tcp;

@@ -6,13 +6,13 @@
 #include "output.h"
 #include "verbs.h"
 
-const char help_version[] = "usage: pgkeeper version [--format F]\n"
-                            "\n"
-                            "Prints the version of the command, of the library that it runs with, "
-                            "and of the schema that it\n"
-                            "brings; with a database given (-d, or high-availability.postgres.uri) "
-                            "also those of the server\n"
-                            "and of the schema there.\n";
+const char help_version[] =
+    "usage: pgkeeper version [--format F]\n"
+    "\n"
+    "Prints the version of the command, of the library that it runs with, and of the\n"
+    "schema that it brings; with a database given (-d, or\n"
+    "high-availability.postgres.uri) also those of the server and of the schema\n"
+    "there.\n";
 
 static void add(PGresult *rows, const char *part, const char *version)
 {

@@ -18,42 +18,43 @@
 const char help_leader[] =
     "usage: pgkeeper leader COMPONENT [--wait D] [--format F]\n"
     "\n"
-    "Prints the address that the leader of a component has published. Exit code 4, and nothing on\n"
-    "stdout, when it has no leader right now: never led, released, lost and not yet taken over,\n"
-    "still in its grace, or its address not published yet.\n"
+    "Prints the address that the leader of a component has published. Exit code 4,\n"
+    "and nothing on stdout, when it has no leader right now: never led, released,\n"
+    "lost and not yet taken over, still in its grace, or its address not published\n"
+    "yet.\n"
     "\n"
-    "  --wait D    wait up to D (\"10s\") for a leader; exit code 5 when there is none by then\n"
+    "  --wait D    wait up to D (\"10s\") for a leader; exit code 5 when there is none\n"
+    "              by then\n"
     "  --format F  print the row of stat_leaders instead: table, json, ndjson, csv\n";
 
 const char help_leaders[] =
-    "usage: pgkeeper leaders [--all-clusters] [--format F]\n"
+    "usage: pgkeeper leaders [COMPONENT] [--all-clusters] [--format F]\n"
     "\n"
-    "Lists who leads what, one row per component, from the view stat_leaders. state is leading;\n"
-    "unconfirmed (leads, no address yet); in grace (took over, may not act yet); released (given "
-    "up\n"
-    "cleanly); lost (its session ended and nobody has taken over); never led. The table shows the "
-    "most\n"
-    "important columns, the other formats all.\n"
+    "Lists who leads what, one row per component, from the view stat_leaders. state\n"
+    "is leading; unconfirmed (leads, no address yet); in grace (took over, may not\n"
+    "act yet); released (given up cleanly); lost (its session ended and nobody has\n"
+    "taken over); never led. The table shows the most important columns, the other\n"
+    "formats all.\n"
     "\n"
     "  --all-clusters  not only those of --cluster\n";
 
 const char help_contenders[] =
-    "usage: pgkeeper contenders [COMPONENT|GROUP] [--all] [--all-clusters] [--format F]\n"
+    "usage: pgkeeper contenders [COMPONENT|GROUP] [--all] [--all-clusters]\n"
+    "                           [--format F]\n"
     "\n"
-    "Lists the processes that contend for leadership, from the view stat_contenders: one row per\n"
-    "member and group. state is leader, in grace, standby or gone. member_id is what `switchover "
-    "--to`\n"
-    "takes, besides the name.\n"
+    "Lists the processes that contend for leadership, from the view stat_contenders:\n"
+    "one row per member and group. state is leader, in grace, standby or gone.\n"
+    "member_id is what `switchover --to` takes, besides the name.\n"
     "\n"
     "  --all           also members that are gone; their rows are removed after a day\n"
     "  --all-clusters  not only those of --cluster\n";
 
 const char help_history[] =
-    "usage: pgkeeper history [COMPONENT|GROUP] [--limit N] [--all-clusters] [--format F]\n"
+    "usage: pgkeeper history [COMPONENT|GROUP] [--limit N] [--all-clusters]\n"
+    "                        [--format F]\n"
     "\n"
-    "Lists the latest tenures, oldest first: who led, when, for how long, and why it ended "
-    "(columns\n"
-    "of the table leader_history).\n"
+    "Lists the latest tenures, oldest first: who led, when, for how long, and why it\n"
+    "ended (columns of the table leader_history).\n"
     "\n"
     "  --limit N       how many (default 20)\n"
     "  --all-clusters  not only those of --cluster\n";
@@ -75,7 +76,18 @@ static int parse_one(struct cli *cli, int argc, char **argv, const struct cli_op
     return code;
 }
 
-/* Runs one statement and prints what it finds. */
+/* A person who finds nothing may have looked in the wrong place; a program reads [] or no line. */
+static void say_nothing_found(const struct cli *cli, const char *cluster, const char *what)
+{
+    if (cluster == NULL) {
+        say(cli, "nothing found%s%s", what != NULL ? " of " : "", what != NULL ? what : "");
+    } else {
+        say(cli, "nothing found%s%s in cluster \"%s\"; --all-clusters looks at all",
+            what != NULL ? " of " : "", what != NULL ? what : "", cluster);
+    }
+}
+
+/* Runs one statement and prints what it finds; values begin with cluster id and component or group. */
 static int print_view(struct cli *cli, const char *sql, int n, const char *const *values,
                       int table_columns)
 {
@@ -87,6 +99,9 @@ static int print_view(struct cli *cli, const char *sql, int n, const char *const
     }
     if (code == CLI_OK) {
         output_rows(stdout, cli->format, result, table_columns);
+        if (PQntuples(result) == 0 && cli->format == FORMAT_TABLE) {
+            say_nothing_found(cli, values[0], values[1]);
+        }
     }
     db_close(&db);
     return code;

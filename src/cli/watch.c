@@ -20,21 +20,18 @@
 #define RECONNECT_MS 50
 #define RECONNECT_DEADLINE_MS 10000
 
-const char help_watch[] = "usage: pgkeeper watch [COMPONENT]... [--format F]\n"
-                          "\n"
-                          "Prints who leads each component, and then every change, one line of "
-                          "JSON each: at, component,\n"
-                          "address, session_id, epoch, epoch_text. address, session_id and epoch "
-                          "are null when there is no\n"
-                          "leader. Without arguments all components of the cluster are watched, "
-                          "also those that come later.\n"
-                          "When the database cannot be reached, leaders are kept for "
-                          "retrieval.disconnect-tolerance and then\n"
-                          "reported as gone; the command goes on and reconnects. Ends with SIGINT, "
-                          "SIGTERM, SIGHUP, or when\n"
-                          "nobody reads its output any more: exit code 0.\n"
-                          "\n"
-                          "  --format table  lines of words instead\n";
+const char help_watch[] =
+    "usage: pgkeeper watch [COMPONENT]... [--format F]\n"
+    "\n"
+    "Prints who leads each component, and then every change, one line of JSON each:\n"
+    "at, component, address, session_id, epoch, epoch_text. address, session_id and\n"
+    "epoch are null when there is no leader. Without arguments all components of the\n"
+    "cluster are watched, also those that come later. When the database cannot be\n"
+    "reached, leaders are kept for retrieval.disconnect-tolerance and then reported\n"
+    "as gone; the command goes on and reconnects. Ends with SIGINT, SIGTERM, SIGHUP,\n"
+    "or when nobody reads its output any more: exit code 0.\n"
+    "\n"
+    "  --format table  lines of words instead\n";
 
 struct watched {
     struct watched *next;

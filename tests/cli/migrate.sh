@@ -159,7 +159,13 @@ same event "SELECT string_agg(relname, ',') FROM pg_class WHERE relnamespace = '
 value "CREATE ROLE nobody LOGIN" >/dev/null
 PGUSER=nobody expect 3 --schema 'not mine' migrate up
 stderr_has 'permission denied'
+stderr_has 'role "nobody" needs CREATE'
 PGUSER=nobody expect 3 leaders
+
+# Nothing there to undo.
+expect 0 --schema 'never made' migrate down --to 0 --yes
+stderr_has 'has no schema "never made"'
+same 0 "SELECT count(*) FROM pg_namespace WHERE nspname = 'never made'"
 
 expect 2 migrate; is_usage_error
 expect 2 migrate sideways; is_usage_error

@@ -33,6 +33,9 @@ may_not() {
     stderr_has 'permission denied'
 }
 
+PGUSER=as_application expect 3 leaders
+stderr_has 'role "as_application" lacks a grant, see sql/roles.sql'
+
 # The library as the application: elect, watch the change, switchover by the operator.
 PGUSER=as_application contend app1 dispatcher --address app:1; app1=$pid
 PGUSER=as_monitor expect 0 leader dispatcher --wait 20s

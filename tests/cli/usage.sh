@@ -5,13 +5,13 @@
 expect 0 --help
 verbs=$(awk '/^verbs/ { on = 1; next } /^$/ { on = 0 } on { print $1 }' "$work/out")
 [ "$(wc -w <<<"$verbs")" -ge 13 ] || failed "too few verbs in the help"
-awk 'length > 100 { exit 1 }' "$work/out" || failed "help is wider than 100 columns"
+awk 'length > 80 { exit 1 }' "$work/out" || failed "help is wider than 80 columns"
 for verb in $verbs; do
     expect 0 "$verb" --help
     stdout_has "usage: pgkeeper $verb"
     expect 0 help "$verb"
     stdout_has "usage: pgkeeper $verb"
-    awk 'length > 100 { exit 1 }' "$work/out" || failed "help of $verb is wider than 100 columns"
+    awk 'length > 80 { exit 1 }' "$work/out" || failed "help of $verb is wider than 80 columns"
     usage=2
     [ "$verb" = run ] && usage=125 # its other codes are those of the program that it runs
     expect $usage "$verb" --no-such-option
@@ -26,7 +26,7 @@ expect 2
 for arguments in "nonsense" "--nonsense" "-x" "leader" "leader a b" "leader a -- b" "leaders --format" "leaders --format=xml" \
     "history --limit many" "history --limit -3" "history --limit 99999999999" "leader c --wait 5parsecs" "leader c --wait -1" \
     "resign" "resign a b" "switchover" "switchover c --to" "kick" "kick --yes=1 c" "elect" "elect a b" "elect c --format csv" \
-    "elect c --take-over sometimes" "elect c --once=yes" "watch --format json" "server extra" "server --set novalue" "server --" \
+    "elect c --take-over sometimes" "elect c --address=" "elect c --once=yes" "watch --format json" "server extra" "server --set novalue" "server --" \
     "help nonsense" "version extra" "--cluster= leaders" "--schema= leaders"; do
     # shellcheck disable=SC2086
     expect 2 $arguments
@@ -38,7 +38,9 @@ expect 1 --config "$work/no such file" leaders
 
 # 6: no schema; 3: no server, no such role, no such database.
 expect 6 leaders
-stderr_has 'pgkeeper migrate up'
+stderr_has 'run: pgkeeper migrate up'
+expect 6 --schema 'my app' leaders
+stderr_has "run: pgkeeper --schema 'my app' migrate up"
 for verb in "leader c" contenders history "resign c" "switchover c" "kick c --yes" "watch" "elect c"; do
     # shellcheck disable=SC2086
     expect 6 $verb
@@ -50,6 +52,16 @@ expect 3 -d "nothing'\\_here" leaders
 stderr_has "nothing'\\_here"
 expect 3 -d 'dbname=nothing_here' leaders
 stderr_has nothing_here
+
+# Nothing found: data says so in its own way, and a person is told where it was looked for.
+pgkeeper --schema empty migrate up 2>/dev/null
+for verb in leaders contenders history; do
+    expect 0 --schema empty $verb elsewhere
+    stderr_has 'nothing found of elsewhere in cluster "/default"'
+    expect 0 --schema empty $verb --format json
+    stdout_is '[]'
+    [ ! -s "$work/err" ] || failed "talk besides []"
+done
 
 # Options before and after the verb, with a space or '='; environment; file; and who wins.
 pgkeeper --schema a migrate up 2>/dev/null
