@@ -52,7 +52,7 @@ static void test_election__leaders_closed_one_after_the_other__each_leads_once(v
     int64_t epoch = 0;
     pgk_uuid session_id = {{0}};
     for (int i = 0; i < MANY; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof(name), "m%d", i);
         master_open(fixture, &masters[i], name, "process");
         part_contend(&masters[i].parts[0], masters[i].recorder, masters[i].ha, "dispatcher", NULL);
