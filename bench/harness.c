@@ -172,14 +172,23 @@ struct report crew_expect(struct crew *crew, enum report_kind kind)
     return line;
 }
 
+/* Do all standbys wait, and has the leader no sessions left from the time before it led? */
+static bool is_settled(const struct crew *crew)
+{
+    return bench_sql(crew->watcher,
+                     "SELECT count(*) FROM pg_locks l JOIN pg_database d"
+                     " ON d.oid = l.database AND d.datname = current_database()"
+                     " WHERE l.locktype = 'advisory' AND NOT l.granted") == crew->count - 1 &&
+           bench_sql(crew->watcher, "SELECT count(*) FROM pg_stat_activity"
+                                    " WHERE datname = current_database()"
+                                    " AND application_name ~ ':(listener|work):'") < crew->count;
+}
+
 void crew_settle(struct crew *crew)
 {
     const int64_t deadline_ns = bench_now_ns() + (int64_t)WAIT_MS * 1000000;
 
-    while (bench_sql(crew->watcher,
-                     "SELECT count(*) FROM pg_locks l JOIN pg_database d"
-                     " ON d.oid = l.database AND d.datname = current_database()"
-                     " WHERE l.locktype = 'advisory' AND NOT l.granted") != crew->count - 1) {
+    while (!is_settled(crew)) {
         if (bench_now_ns() > deadline_ns) {
             bench_fail("the standbys do not wait for the leader");
         }

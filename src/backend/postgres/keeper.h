@@ -12,6 +12,7 @@
 #include "backend/postgres/pool.h"
 #include "backend/postgres/rules.h"
 #include "backend/postgres/session.h"
+#include "backend/postgres/text_array.h"
 #include "core/thread.h"
 
 /* An address that this process has published and keeps standing. */
@@ -85,6 +86,7 @@ struct backend {
     int32_t member_id;      /* [lock] 0: not joined in this lock session */
     int64_t lease_until_ns; /* of the lock session: last acknowledged send + D */
     int64_t heartbeat_at_ns;
+    int64_t read_at_ns;            /* leading without a listener: when to look at our rows */
     struct backend_group *subject; /* group of the statement under way */
     struct report *reports;
 
@@ -96,9 +98,10 @@ struct backend {
     /* listen.c */
     struct session listener;
     bool listening;
-    int64_t poll_at_ns;    /* next look without a notification, locks included */
-    bool looking_at_locks; /* the read under way does */
-    int64_t lost_at_ns;    /* since when nothing can be read; 0: all is well */
+    int64_t linger_until_ns; /* not wanted: when to end the session */
+    int64_t poll_at_ns;      /* next look without a notification, locks included */
+    bool looking_at_locks;   /* the read under way does */
+    int64_t lost_at_ns;      /* since when nothing can be read; 0: all is well */
     bool told_lost;
     struct errand *errand; /* under way */
 };
@@ -115,6 +118,12 @@ void contend_forget_reports(struct backend *backend);
 void sentinel_step(struct backend *backend);
 int64_t sentinel_next_ns(const struct backend *backend);
 
+/* What to ask for: our groups and records, and with `watches` what is followed. False: out of memory;
+ * the arrays are to be freed in any case. */
+bool listen_collect(struct backend *backend, bool watches, struct text_array *groups,
+                    struct text_array *components);
+/* [lock] Tells the rules what was read of our groups, and has changed records put back. */
+void listen_apply_groups(struct backend *backend, const PGresult *rows);
 void listen_step(struct backend *backend);
 int64_t listen_next_ns(const struct backend *backend);
 

@@ -18,6 +18,8 @@
 
 #define ORIGIN "keeper.listener"
 #define ANSWER_NS (10 * NS_PER_S)
+/* No longer wanted: ended after this, unless it is wanted again. */
+#define LINGER_NS (200 * NS_PER_MS)
 
 /* Columns of sql/retrieval/read.sql. */
 enum { KIND, NAME, EPOCH, SESSION, MEMBER, RELEASED, HELD, HANDOVER_FROM, ADDRESS };
@@ -123,14 +125,19 @@ static void apply_watch(struct backend *backend, struct backend_watch *watch, co
     backend->env.sink.leader_seen(backend->env.sink.ctx, watch->ctx, present ? &leader : NULL);
 }
 
-static void apply(struct backend *backend)
+void listen_apply_groups(struct backend *backend, const PGresult *rows)
 {
-    const PGresult *rows = backend->listener.result;
-    keeper_lock(backend);
     for (struct backend_group *g = backend->groups; g != NULL; g = g->next) {
         keep_records(backend, g, rows);
         apply_group(backend, g, rows);
     }
+}
+
+static void apply(struct backend *backend)
+{
+    const PGresult *rows = backend->listener.result;
+    keeper_lock(backend);
+    listen_apply_groups(backend, rows);
     for (struct backend_watch *w = backend->watches; w != NULL; w = w->next) {
         if (w->asked) {
             apply_watch(backend, w, rows);
@@ -146,13 +153,12 @@ static void apply(struct backend *backend)
 
 /* ------------------------------------------------------------------ questions */
 
-/* The two arrays of names to ask for. False: out of memory. */
-static bool collect(struct backend *backend, struct text_array *groups,
+bool listen_collect(struct backend *backend, bool watches, struct text_array *groups,
                     struct text_array *components)
 {
     bool whole = text_array_begin(groups) && text_array_begin(components);
     keeper_lock(backend);
-    backend->reread = false;
+    backend->reread = backend->reread && !watches;
     for (struct backend_group *g = backend->groups; whole && g != NULL; g = g->next) {
         whole = text_array_add(groups, g->name);
         for (struct record *r = g->records; whole && r != NULL; r = r->next) {
@@ -160,7 +166,7 @@ static bool collect(struct backend *backend, struct text_array *groups,
             whole = text_array_add(components, r->component);
         }
     }
-    for (struct backend_watch *w = backend->watches; whole && w != NULL; w = w->next) {
+    for (struct backend_watch *w = backend->watches; watches && whole && w != NULL; w = w->next) {
         w->asked = true;
         whole = text_array_add(components, w->component);
     }
@@ -172,7 +178,7 @@ static void send_read(struct backend *backend, bool look_at_locks)
 {
     struct text_array groups;
     struct text_array components;
-    if (collect(backend, &groups, &components)) {
+    if (listen_collect(backend, true, &groups, &components)) {
         const char *const params[4] = {backend->settings->cluster_id, groups.text, components.text,
                                        look_at_locks ? "t" : "f"};
         backend->looking_at_locks = look_at_locks;
@@ -307,10 +313,18 @@ static int64_t tell_lost_at_ns(const struct backend *backend)
                : backend->lost_at_ns + backend->settings->disconnect_tolerance_ms * NS_PER_MS;
 }
 
-/* [lock] */
+/*
+ * A leader with nobody to follow does without a listener, and the lock session reads for it: when a
+ * process dies, each of its sessions costs the server a millisecond or two of a processor to end, just
+ * when its successor wants one. [lock]
+ */
 static bool wanted(const struct backend *backend)
 {
-    return backend->groups != NULL || backend->watches != NULL || backend->errands != NULL;
+    bool waits = false;
+    for (const struct backend_group *g = backend->groups; g != NULL; g = g->next) {
+        waits = waits || !rules_holds(&g->rules);
+    }
+    return !backend->closing && (waits || backend->watches != NULL || backend->errands != NULL);
 }
 
 /* Saves the standby a round trip: take_over() finds out whether it is true. */
@@ -351,25 +365,35 @@ void listen_step(struct backend *backend)
         tell_lost(backend);
     }
     keeper_lock(backend);
-    bool connect = wanted(backend) && !backend->closing;
+    bool connect = wanted(backend);
     keeper_unlock(backend);
+    int64_t now = clock_now_ns();
     if (connect) {
-        session_connect(session, clock_now_ns());
+        backend->linger_until_ns = now + LINGER_NS;
+        session_connect(session, now);
     }
-    if (session->state == SESSION_IDLE && connect) {
+    if (session->state != SESSION_IDLE) {
+        return;
+    }
+    if (connect) {
         send_next(backend);
+    } else if (now >= backend->linger_until_ns) {
+        session_close(session);
+        backend->listening = false;
     }
 }
 
 int64_t listen_next_ns(const struct backend *backend)
 {
-    bool connect = wanted(backend) && !backend->closing;
+    bool connect = wanted(backend);
     int64_t next = session_deadline_ns(&backend->listener, connect);
     int64_t tell = tell_lost_at_ns(backend);
     if (backend->listener.state == SESSION_IDLE && connect) {
         bool now = backend->reread || backend->errands != NULL || backend->listener.notified ||
                    !backend->listening;
         next = now ? 0 : backend->poll_at_ns;
+    } else if (backend->listener.state == SESSION_IDLE) {
+        next = backend->linger_until_ns;
     }
     return next < tell ? next : tell;
 }

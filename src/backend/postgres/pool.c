@@ -10,9 +10,9 @@
 #include "core/thread.h"
 
 #define ORIGIN "work"
-/* A session that nobody has used for so long is closed rather than used: something between may have
- * dropped it. */
-#define IDLE_LIMIT_NS (60 * NS_PER_S)
+/* A session that nobody has used for so long is closed: it costs the server memory, and time to end
+ * when this process dies. */
+#define IDLE_LIMIT_NS (3 * NS_PER_S)
 
 struct pooled_link {
     struct pooled_link *next;
@@ -123,8 +123,7 @@ static pgk_status check_out(struct pool *pool, int64_t deadline_ns, struct poole
         if (pooled == NULL) {
             return open_link(pool, deadline_ns, ret_pooled, err);
         }
-        if (clock_now_ns() - pooled->used_at_ns < IDLE_LIMIT_NS &&
-            !link_is_stale(&pooled->link, pool->request.memory)) {
+        if (!link_is_stale(&pooled->link, pool->request.memory)) {
             *ret_pooled = pooled;
             return PGK_OK;
         }
@@ -222,6 +221,29 @@ static void close_idle(struct pool *pool)
         pool->idle = pooled->next;
         pool->count--;
         destroy_link(pooled);
+    }
+}
+
+void pool_trim(struct pool *pool)
+{
+    int64_t oldest_ns = clock_now_ns() - IDLE_LIMIT_NS;
+    struct pooled_link *old = NULL;
+    pthread_mutex_lock(&pool->lock);
+    /* Last used first: from the first old one on all are old. */
+    struct pooled_link **at = &pool->idle;
+    while (*at != NULL && (*at)->used_at_ns >= oldest_ns) {
+        at = &(*at)->next;
+    }
+    old = *at;
+    *at = NULL;
+    for (const struct pooled_link *pooled = old; pooled != NULL; pooled = pooled->next) {
+        pool->count--;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    while (old != NULL) {
+        struct pooled_link *next = old->next;
+        destroy_link(old);
+        old = next;
     }
 }
 

@@ -28,6 +28,9 @@ pgk_status pool_init(struct pool *pool, const struct link_request *request, pgk_
 pgk_status pool_run(struct pool *pool, enum statement_id id, const char *const *params,
                     int64_t deadline_ns, PGresult **ret_result, pgk_error *err);
 
+/* Closes what has been idle for some seconds; called now and then. */
+void pool_trim(struct pool *pool);
+
 /* Closes what is idle; what is in use is closed when it comes back. New calls fail. */
 void pool_close(struct pool *pool);
 /* In a forked child: closes the child's copies of the descriptors. */

@@ -63,12 +63,13 @@ static void keeper_main(void *arg)
 {
     struct backend *backend = arg;
     for (;;) {
-        contend_step(backend);
         sentinel_step(backend);
         listen_step(backend);
+        contend_step(backend); /* last: it does what the others have found out */
         if (finished(backend)) {
             break;
         }
+        pool_trim(&backend->pool);
         wait_for_something(backend);
     }
     session_close(&backend->lock);

@@ -1,7 +1,6 @@
 /* backend/postgres/session.c - see session.h. */
 #include "backend/postgres/session.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,7 +20,6 @@ void session_init(struct session *session, const struct link_request *request, s
     session->request = *request;
     session->wake = wake;
     session->state = SESSION_DOWN;
-    session->last_fd = -1;
 }
 
 /*
@@ -52,28 +50,6 @@ static void clear_result(struct session *session)
     session->result = NULL;
 }
 
-/*
- * When a process is killed Linux closes its sockets in the order of their numbers, the highest
- * first, and the server ends the sessions in that order, a millisecond or two of a processor
- * each. A successor waits for the lock session only, so it is made the first: a socket closes
- * when its last descriptor does.
- */
-static void close_first(struct session *session)
-{
-    enum { HIGH = 200 };
-    if (session->request.role == ROLE_LOCK) {
-        session->last_fd = fcntl(PQsocket(session->link.conn), F_DUPFD_CLOEXEC, HIGH);
-    }
-}
-
-static void close_last_fd(struct session *session)
-{
-    if (session->last_fd >= 0) {
-        close(session->last_fd);
-        session->last_fd = -1;
-    }
-}
-
 static void hang_up(struct session *session)
 {
     if (session->connector != NULL) {
@@ -83,7 +59,6 @@ static void hang_up(struct session *session)
     clear_result(session);
     PQfinish(session->link.conn);
     session->link.conn = NULL;
-    close_last_fd(session);
     session->state = SESSION_DOWN;
     session->notified = false;
     session->released = 0;
@@ -110,7 +85,6 @@ void session_forget(struct session *session)
     if (session->link.conn != NULL) {
         close(PQsocket(session->link.conn));
     }
-    close_last_fd(session);
 }
 
 void session_connect(struct session *session, int64_t now_ns)
@@ -160,7 +134,6 @@ static enum session_event step_connecting(struct session *session, int64_t now_n
     /* Something may have changed while nobody listened. */
     session->notified = true;
     PQsetNoticeReceiver(session->link.conn, on_notice, session);
-    close_first(session);
     return SESSION_READY;
 }
 

@@ -26,7 +26,6 @@ struct session {
     struct wake *wake;           /* the keeper's; set when a connect has ended */
     enum session_state state;
     struct link link;
-    int last_fd; /* of the lock session: the same socket under a high number; -1: none */
     struct connector *connector;
     int failures;        /* connects failed in a row */
     int64_t retry_at_ns; /* when down: not before */

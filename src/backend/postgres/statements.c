@@ -6,7 +6,7 @@
 
 const struct statement statements[STMT_COUNT] = {
     [STMT_PROBE] = {"probe", sql_session_probe, 0, 7},
-    [STMT_SETUP] = {"setup", sql_session_setup, 8, 15},
+    [STMT_SETUP] = {"setup", sql_session_setup, 8, 16},
     [STMT_USE_SCHEMA] = {"use_schema", sql_session_use_schema, 1, 1},
     [STMT_SCHEMA_VERSION] = {"schema_version", sql_session_schema_version, 0, 2},
     [STMT_SCHEMA_HIDDEN] = {"schema_hidden", sql_session_schema_hidden, 1, 1},
