@@ -1,0 +1,131 @@
+/*
+ * tests/faults/test_durable.c - synchronous replication with durable heartbeats: a leader whose primary has lost its
+ * synchronous standby cannot renew its lease, although its session and its server live. So it has stopped
+ * believing before anybody leads on the promoted standby.
+ */
+#include "contest.h"
+
+struct pair {
+    struct fixture *fixture;
+    struct pgserver *standby;
+    char both[PGSERVER_CONNINFO_SIZE]; /* the old primary first */
+};
+
+static struct pgserver *left_over; /* a standby that a failed test did not free */
+
+static void must_sql(struct fixture *fixture, const char *statement)
+{
+    pgk_error err;
+    if (pgserver_sql(fixture->server, "postgres", statement, &err) != PGK_OK) {
+        fail_msg("%s: %s", statement, err.message);
+    }
+}
+
+/* A primary that waits for its standby with every commit. */
+static void open_pair(struct pair *pair, void **state)
+{
+    static const char *const settings[] = {"fsync=off", NULL};
+    const struct pgserver_options options = {.tcp = true, .settings = settings};
+    pgk_error err;
+    struct fixture *fixture = *state;
+    pair->fixture = fixture;
+    if (pgserver_standby(fixture->server, &options, &pair->standby, &err) != PGK_OK) {
+        fail_msg("standby: %s", err.message);
+    }
+    left_over = pair->standby;
+    snprintf(pair->both, sizeof(pair->both),
+             "host=127.0.0.1,127.0.0.1 port=%d,%d dbname=%s user=%s",
+             pgserver_port(fixture->server), pgserver_port(pair->standby), fixture->database,
+             PGSERVER_USER);
+    must_sql(fixture, "ALTER SYSTEM SET synchronous_standby_names = '*'");
+    must_sql(fixture, "SELECT pg_reload_conf()");
+    db_wait(fixture, "sync", WAIT_LONG_MS, "SELECT sync_state FROM pg_stat_replication");
+}
+
+static int durable_teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    process_free_all();
+    pgserver_free(left_over);
+    left_over = NULL;
+    must_sql(fixture, "ALTER SYSTEM RESET synchronous_standby_names");
+    must_sql(fixture, "SELECT pg_reload_conf()");
+    return fixture_teardown(state);
+}
+
+static struct process *start_durable(struct pair *pair, const char *name)
+{
+    return contest_start(pair->fixture, name, "--conninfo", pair->both, "--set",
+                         "high-availability.postgres.durable-heartbeat=on", "--set",
+                         "leader-election.take-over=exclusive", NULL);
+}
+
+/* Two contenders of which the first leads; returns its epoch. */
+static int64_t start_two(struct pair *pair, struct process *all[2])
+{
+    all[0] = start_durable(pair, "a");
+    int64_t epoch = contest_granted(all[0]);
+    all[1] = start_durable(pair, "b");
+    contest_ready(pair->fixture, "b");
+    return epoch;
+}
+
+static void test_durable__standby_gone__leader_cannot_renew_and_nobody_follows(void **state)
+{
+    struct pair pair;
+    struct process *all[2];
+    pgk_error err;
+    open_pair(&pair, state);
+    struct fixture *fixture = pair.fixture;
+    int64_t epoch = start_two(&pair, all);
+    wait_pause_ms(2500); /* it renews: longer than lease and session timeout */
+    assert_int_equal(process_count(all[0], "revoke "), 0);
+    assert_int_equal(pgserver_stop(pair.standby, PGSERVER_FAST, 0, &err), PGK_OK);
+    assert_int_equal(contest_revoked(all[0]), epoch);
+    wait_pause_ms(4000); /* longer than session timeout and grace */
+    assert_int_equal(process_count(all[0], "grant ") + process_count(all[1], "grant "), 1);
+    assert_int_equal(pgserver_start_again(pair.standby, &err), PGK_OK);
+    db_wait(fixture, "leading", WAIT_LONG_MS,
+            "SELECT state FROM pgkeeper.stat_leaders WHERE epoch > %lld", (long long)epoch);
+    check_history(fixture);
+    check_alternates(all[0]);
+    check_alternates(all[1]);
+    check_beliefs(fixture);
+}
+
+static void test_durable__promoted_while_the_primary_lives__believers_never_overlap(void **state)
+{
+    struct pair pair;
+    struct process *all[2];
+    pgk_error err;
+    open_pair(&pair, state);
+    struct fixture *fixture = pair.fixture;
+    int64_t epoch = start_two(&pair, all);
+    assert_int_equal(pgserver_promote(pair.standby, &err), PGK_OK);
+    assert_int_equal(contest_revoked(all[0]), epoch); /* nobody has touched its session */
+    pgserver_conninfo(pair.standby, fixture->database, fixture->conninfo,
+                      sizeof(fixture->conninfo));
+    PQfinish(fixture->conn);
+    fixture->conn = db_connect(fixture->conninfo);
+    db_wait(fixture, "leading", WAIT_LONG_MS,
+            "SELECT state FROM pgkeeper.stat_leaders WHERE epoch > %lld", (long long)epoch);
+    assert_int_equal(db_int(fixture, "SELECT epoch >> 40 FROM pgkeeper.leadership"), 2);
+    check_history(fixture);
+    check_alternates(all[0]);
+    check_alternates(all[1]);
+    check_beliefs(fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            test_durable__standby_gone__leader_cannot_renew_and_nobody_follows, fixture_setup,
+            durable_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_durable__promoted_while_the_primary_lives__believers_never_overlap, fixture_setup,
+            durable_teardown),
+    };
+    return cmocka_run_group_tests_name("durable", tests, fixture_group_setup,
+                                       fixture_group_teardown);
+}
