@@ -63,18 +63,27 @@ static void tidy_message(const char *message, char *out, size_t size)
     size_t n = 0;
     const char *end = strstr(message, "\nLOCATION:");
     for (; *message != '\0' && message != end && n + 1 < size; message++) {
-        if (*message == '\n' || *message == '\t') {
-            if (n > 0 && out[n - 1] != ' ') {
-                out[n++] = ' ';
-            }
-        } else {
+        if (*message != '\n' && *message != '\t' && *message != ' ') {
             out[n++] = *message;
+        } else if (n > 0 && out[n - 1] != ' ') {
+            out[n++] = ' ';
         }
     }
     while (n > 0 && out[n - 1] == ' ') {
         n--;
     }
     out[n] = '\0';
+}
+
+/* The code stands in the error's own field; the sentence is for people. */
+static void drop_code(char *text, const char *sqlstate)
+{
+    char coded[9];
+    snprintf(coded, sizeof(coded), " %s: ", sqlstate);
+    char *at = strstr(text, coded);
+    if (at != NULL) {
+        memmove(at + 1, at + strlen(coded), strlen(at + strlen(coded)) + 1);
+    }
 }
 
 static void disqualify(struct runner *runner, pgk_status status)
@@ -92,6 +101,7 @@ static void connect_failed(struct runner *runner)
     const char *message = PQerrorMessage(runner->conn);
     tidy_message(message, text, sizeof(text));
     if (sqlstate_in_message(message, sqlstate)) {
+        drop_code(text, sqlstate);
         disqualify(runner, error_set_sqlstate(&runner->error, sqlstate, ORIGIN, "%s", text));
     } else if (strstr(message, "SSL") != NULL || strstr(message, "GSSAPI") != NULL ||
                strstr(message, "certificate") != NULL || strstr(message, "no password") != NULL ||
