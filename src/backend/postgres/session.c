@@ -170,8 +170,9 @@ static bool take_results(struct session *session)
     while (!PQisBusy(session->link.conn)) {
         PGresult *result = PQgetResult(session->link.conn);
         ExecStatusType kind = PQresultStatus(result);
-        if (result == NULL && session->link.pooled) {
-            continue; /* between the statements of a pipeline */
+        if (result == NULL && session->link.pooled &&
+            PQstatus(session->link.conn) == CONNECTION_OK) {
+            continue; /* between the statements of a pipeline; a broken one has no end */
         }
         if (kind == PGRES_PIPELINE_SYNC) {
             PQclear(result);
