@@ -214,9 +214,13 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE -- not STRICT: that would keep it from bein
 AS $$ SELECT (epoch >> 40)::text || '.' || (epoch & ((1::bigint << 40) - 1))::text $$;
 COMMENT ON FUNCTION epoch_text(bigint) IS 'An epoch for people: timeline.counter.';
 
+-- Not md5(): servers in FIPS mode refuse it.
 CREATE FUNCTION channel(cluster_id text) RETURNS text
 LANGUAGE plpgsql STABLE STRICT SET search_path FROM CURRENT -- plpgsql: called in every take-over, and five times as fast
-AS $$ BEGIN RETURN 'pgkeeper_' || 'leadership'::regclass::oid || '_' || left(md5(cluster_id), 16); END $$;
+AS $$
+BEGIN
+    RETURN 'pgkeeper_' || 'leadership'::regclass::oid || '_' || left(encode(sha256(convert_to(cluster_id, 'UTF8')), 'hex'), 16);
+END $$;
 COMMENT ON FUNCTION channel(text) IS 'Notification channel of a cluster in this schema, under 63 bytes. A notification is only a hint to read again.';
 
 CREATE FUNCTION is_held(leadership_id integer) RETURNS boolean
@@ -339,14 +343,17 @@ RETURNS TABLE (member_id integer, locked boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 BEGIN
-    DELETE FROM member m
-     WHERE m.cluster_id = join_member.cluster_id AND m.joined_at < clock_timestamp() - interval '1 day'
-       AND m.incarnation <> join_member.incarnation AND NOT is_alive(m.id);
     INSERT INTO member AS m (incarnation, cluster_id, name, backend_pid, client_version)
     VALUES (join_member.incarnation, join_member.cluster_id, join_member.name, pg_backend_pid(), join_member.client_version)
     ON CONFLICT ON CONSTRAINT member_incarnation_is_unique DO UPDATE
        SET backend_pid = EXCLUDED.backend_pid, joined_at = clock_timestamp(), group_names = '{}'
     RETURNING m.id INTO member_id;
+    -- After a restart of the server all join at once: what another one is busy with is left to it.
+    DELETE FROM member WHERE id IN (
+        SELECT m.id FROM member m
+         WHERE m.cluster_id = join_member.cluster_id AND m.joined_at < clock_timestamp() - interval '1 day'
+           AND NOT is_alive(m.id)
+           FOR UPDATE SKIP LOCKED);
     locked := pg_try_advisory_lock(lock_class('member'), member_id);
     RETURN NEXT;
 END $$;
@@ -416,7 +423,9 @@ BEGIN
            (before.handover_to IS NULL AND before.handover_from = take_over.member_id)
         OR (before.handover_to <> take_over.member_id AND is_alive(before.handover_to))) THEN
         outcome := 'reserved';
-        wait_ms := ceil(extract(epoch FROM before.handover_until - clock_timestamp()) * 1000);
+        -- Asked again before the end: the one it is reserved for may be gone by then.
+        wait_ms := ceil(extract(epoch FROM
+            least(before.handover_until, clock_timestamp() + interval '1 s') - clock_timestamp()) * 1000);
         RETURN NEXT; RETURN;
     END IF;
     IF NOT pg_try_advisory_lock(lock_class('leadership'), take_over.leadership_id) THEN
@@ -438,7 +447,7 @@ BEGIN
     END IF;
     PERFORM set_config('pgkeeper.act', 'take_over', true);
     UPDATE leadership l
-       SET epoch = (greatest(timeline, before.epoch >> 40) << 40) | ((before.epoch & ((1::bigint << 40) - 1)) + 1),
+       SET epoch = ((greatest(timeline, before.epoch >> 40) << 40) | (before.epoch & ((1::bigint << 40) - 1))) + 1,
            session_id = take_over.session_id, member_id = take_over.member_id,
            taken_at = moment, granted_at = moment + wait_ms * interval '1 ms', released_at = NULL,
            take_over_mode = take_over.take_over_mode, heartbeat_ms = take_over.heartbeat_ms,
@@ -592,7 +601,7 @@ DECLARE
 BEGIN
     PERFORM fence(confirm.leadership_id, confirm.epoch);
     SELECT * INTO STRICT l FROM leadership x WHERE x.id = confirm.leadership_id;
-    IF l.session_id <> confirm.session_id THEN
+    IF l.session_id IS DISTINCT FROM confirm.session_id THEN
         RAISE EXCEPTION 'fenced: session % no longer leads %', confirm.session_id, l.group_name USING ERRCODE = 'PK001';
     END IF;
     SELECT * INTO r FROM leader x WHERE x.cluster_id = l.cluster_id AND x.component = confirm.component FOR UPDATE;
@@ -696,7 +705,10 @@ BEGIN
     UPDATE leadership x
        SET handover_to = request_handover.to_member, handover_from = x.member_id, handover_by = session_user,
            handover_until = clock_timestamp() + request_handover.window_ms * interval '1 ms'
-     WHERE x.id = l.id;
+     WHERE x.id = l.id AND x.epoch = l.epoch AND x.released_at IS NULL;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the leader of group "%" has changed meanwhile', l.group_name USING ERRCODE = 'PK003';
+    END IF;
     PERFORM set_config('pgkeeper.act', '', true);
     INSERT INTO event (cluster_id, subject, act, by_hand, detail)
     VALUES (l.cluster_id, l.group_name, 'request_handover', false,

@@ -1,6 +1,6 @@
 -- Tenures between two sessions: this one and one by dblink, as two processes. Committed, because each must see what the
 -- other did; last in the alphabet, because it leaves rows behind (cluster "t").
-SELECT plan(58);
+SELECT plan(64);
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS dblink SCHEMA tap;
 SELECT quote_ident(current_schema()) || ', tap' AS path \gset
@@ -117,4 +117,52 @@ SELECT rehearse() AS rehearsed \gset
 SELECT is((SELECT count(*) FROM leadership WHERE cluster_id NOT IN ('t')), 0::bigint, 'rehearse leaves no row');
 UPDATE leadership SET epoch = epoch + 1 WHERE id = :id;
 SELECT is((SELECT end_reason FROM leader_history WHERE leadership_id = :id AND epoch = :e6), 'fenced', 'history: fenced');
+
+-- An odd row: no session id is nobody's; a hand-over without end is asked about again; the counter carries.
+UPDATE leadership SET handover_from = :a, handover_until = 'infinity' WHERE id = :id;
+SELECT is((SELECT outcome || (wait_ms BETWEEN 1 AND 1000) FROM take_over(:id, :a, :'s1', 'immediate', 1, 3, 5, 4)), 'reservedtrue',
+    'a hand-over for ever: reserved, and asked about again soon');
+UPDATE leadership SET handover_from = NULL, handover_until = NULL WHERE id = :id;
+SELECT enroll(:a, 't', 'carry') AS carry \gset
+UPDATE leadership SET epoch = (2::bigint << 40) - 1 WHERE id = :carry;
+SELECT is((SELECT epoch_text(epoch) FROM take_over(:carry, :a, :'s1', 'immediate', 1, 3, 5, 4)), '2.0',
+    'a counter raised to its end by hand carries into the timeline');
+SELECT throws_ok(format('SELECT confirm(%s, %s, NULL, ''web'', ''a:1'')', :carry, 2::bigint << 40), 'PK001', NULL,
+    'confirm without a session id: fenced');
+
+-- Two at once. The other statement is known to wait before this session goes on.
+SELECT dblink_connect(name, format('host=%L port=%s user=%L dbname=%L options=%L', current_setting('unix_socket_directories'),
+    current_setting('port'), current_user, current_database(), '-c lock_timeout=10s'))
+  FROM unnest('{third,fourth}'::text[]) AS n(name) \g /dev/null
+SELECT x FROM unnest('{third,fourth}'::text[]) AS n(name),
+    dblink(n.name, format('SELECT set_config(''search_path'', %L, false)', :'path')) AS t(x text) \g /dev/null
+CREATE FUNCTION pg_temp.wait_for_waiting(how_many bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1..3000 LOOP
+        EXIT WHEN (SELECT count(*) FROM pg_locks WHERE NOT granted) >= how_many;
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+END $$;
+BEGIN;
+SELECT epoch AS e7 FROM take_over(:id, :a, :'s2', 'immediate', 1, 3, 5, 4) \gset
+SELECT dblink_send_query('third', $$SELECT request_handover('t', 'master')$$) AS sent \gset
+SELECT pg_temp.wait_for_waiting(1) \g /dev/null
+COMMIT;
+SELECT throws_ok($$SELECT * FROM dblink_get_result('third') AS t(x bigint)$$, 'PK003', NULL,
+    'request_handover: never of the successor of the one it was meant for');
+SELECT is((SELECT handover_until FROM leadership WHERE id = :id), NULL, 'and nothing is noted');
+SELECT * FROM dblink_get_result('third') AS t(x bigint) \g /dev/null
+
+-- After a restart of the server all join again at the same time, and all have joined more than a day ago.
+INSERT INTO member (incarnation, cluster_id, name, backend_pid, client_version, joined_at)
+SELECT i::uuid, 't', i::text, 0, 'test', now() - interval '2 days'
+  FROM unnest(ARRAY['00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000002',
+                    '00000000-0000-0000-0000-000000000003']) AS i;
+BEGIN;
+SELECT id FROM member WHERE incarnation = '00000000-0000-0000-0000-000000000003' FOR UPDATE \g /dev/null
+SELECT dblink_send_query('third', $$SELECT locked FROM join_member('00000000-0000-0000-0000-000000000001', 't', 'm1', 'test')$$) AS sent \gset
+SELECT * FROM dblink_get_result('third') AS t(locked boolean) \g /dev/null
+COMMIT;
+SELECT is((SELECT locked FROM dblink('fourth', $$SELECT locked FROM join_member('00000000-0000-0000-0000-000000000002', 't', 'm2', 'test')$$) AS t(locked boolean)),
+    true, 'members that join at the same time do not wait for each other''s rows');
 SELECT * FROM finish();
