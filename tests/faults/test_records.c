@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "contest.h"
+#include "recorder.h"
 
 /* Promised: 1000; the rest is for a loaded machine. */
 #define RESTORED_MS 3000
@@ -108,6 +109,36 @@ static void test_records__records_of_others__left_alone(void **state)
         "abroad");
 }
 
+/* Nobody else would take it away before the tenure ends. */
+static void test_records__closed_while_somebody_locks_the_record__withdrawn_afterwards(void **state)
+{
+    struct fixture *fixture = *state;
+    struct recorder *recorder = recorder_new();
+    struct part stays = {0};
+    struct part leaves = {0};
+    pgk_ha *ha = handle_open(fixture, "a", NULL);
+    part_contend(&stays, recorder, ha, "dispatcher", NULL);
+    part_contend(&leaves, recorder, ha, "spinner", NULL);
+    part_granted(&stays);
+    part_granted(&leaves);
+    part_confirm(&stays, "here");
+    part_confirm(&leaves, "there");
+    db_exec(fixture, "BEGIN");
+    db_exec(fixture, "SELECT FROM pgkeeper.leader WHERE component = 'spinner' FOR UPDATE");
+    assert_int_equal(pgk_election_close(leaves.election, NULL), PGK_OK);
+    wait_pause_ms(1500); /* several times as long as a statement of ours waits for a row */
+    db_exec(fixture, "COMMIT");
+    db_wait(fixture, "true", WAIT_LONG_MS,
+            "SELECT (address IS NULL)::text FROM pgkeeper.leader WHERE component = 'spinner'");
+    assert_string_equal(
+        db_text(fixture, "SELECT address FROM pgkeeper.leader WHERE component = 'dispatcher'"),
+        "here");
+    handle_close(ha);
+    part_free(&stays);
+    part_free(&leaves);
+    recorder_free(recorder);
+}
+
 /* Asked now it names a, and what it announced last is a's session. */
 static bool knows(struct process *follower, const char *session)
 {
@@ -146,6 +177,7 @@ int main(void)
         DB_TEST(test_records__changed_without_a_notification__restored_all_the_same),
         DB_TEST(test_records__equal_record__never_rewritten),
         DB_TEST(test_records__records_of_others__left_alone),
+        DB_TEST(test_records__closed_while_somebody_locks_the_record__withdrawn_afterwards),
         DB_TEST(test_records__follower__sees_the_truth_again),
     };
     return cmocka_run_group_tests_name("records", tests, fixture_group_setup,

@@ -62,6 +62,7 @@ struct errand {
     int32_t member_id;
     char *name; /* component, or group for WITHDRAW_MEMBER */
     char *address;
+    bool resting; /* failed for a reason that passes: not again before the next poll */
 };
 
 struct backend {

@@ -143,6 +143,9 @@ static void apply(struct backend *backend)
             apply_watch(backend, w, rows);
         }
     }
+    for (struct errand *e = backend->errands; backend->looking_at_locks && e != NULL; e = e->next) {
+        e->resting = false;
+    }
     keeper_unlock(backend);
     backend->lost_at_ns = 0;
     backend->told_lost = false;
@@ -214,12 +217,49 @@ static void send_errand(struct backend *backend)
     session_send(&backend->listener, errand->statement, params, clock_now_ns() + ANSWER_NS);
 }
 
+/* [lock] */
+static bool errand_due(const struct backend *backend)
+{
+    const struct errand *errand = backend->errands;
+    while (errand != NULL && errand->resting) {
+        errand = errand->next;
+    }
+    return errand != NULL;
+}
+
+/* Has the application come back to what it left? Then its record or entry is to stay. [lock] */
+static bool overtaken(const struct backend *backend, const struct errand *errand)
+{
+    for (const struct backend_group *g = backend->groups; g != NULL; g = g->next) {
+        if (errand->statement == STMT_WITHDRAW_MEMBER && strcmp(g->name, errand->name) == 0) {
+            return true;
+        }
+        for (const struct record *r = g->records; r != NULL; r = r->next) {
+            if (errand->statement == STMT_WITHDRAW && g->rules.epoch == errand->token.epoch &&
+                strcmp(r->component, errand->name) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static bool take_errand(struct backend *backend)
 {
+    struct errand **at = &backend->errands;
     keeper_lock(backend);
-    backend->errand = backend->errands;
-    if (backend->errand != NULL) {
-        backend->errands = backend->errand->next;
+    while (*at != NULL && backend->errand == NULL) {
+        struct errand *errand = *at;
+        if (errand->resting) {
+            at = &errand->next;
+            continue;
+        }
+        *at = errand->next;
+        if (overtaken(backend, errand)) {
+            errand_free(errand);
+        } else {
+            backend->errand = errand;
+        }
     }
     keeper_unlock(backend);
     return backend->errand != NULL;
@@ -251,13 +291,30 @@ static void end_errand(struct backend *backend)
     backend->errand = NULL;
 }
 
+/* It may not have been done. A record to be put back is found by the next read; what is to be taken
+ * away nobody else remembers. */
+static void put_errand_off(struct backend *backend)
+{
+    struct errand *errand = backend->errand;
+    if (errand == NULL || errand->statement == STMT_CONFIRM) {
+        end_errand(backend);
+        return;
+    }
+    errand->resting = true;
+    backend->errand = NULL;
+    keeper_lock(backend);
+    errand->next = backend->errands;
+    backend->errands = errand;
+    keeper_unlock(backend);
+}
+
 static void answered(struct backend *backend)
 {
     struct session *session = &backend->listener;
     bool errand = backend->errand != NULL;
-    if (errand) {
-        /* Fenced, or blocked by somebody's open transaction: the next read finds what is left to
-         * do. */
+    if (errand && session->status != PGK_OK && (session->error.flags & PGK_ERROR_RETRYABLE) != 0) {
+        put_errand_off(backend); /* as when somebody's open transaction blocks it */
+    } else if (errand) {
         end_errand(backend);
     } else if (session->status != PGK_OK) {
         pgk_error fault = session->error;
@@ -272,7 +329,7 @@ static void answered(struct backend *backend)
 static void lost(struct backend *backend, const pgk_error *fault)
 {
     log_line(&backend->settings->logger, PGK_LOG_WARNING, ORIGIN, "%s", fault->message);
-    end_errand(backend);
+    put_errand_off(backend);
     backend->listening = false;
     if (backend->lost_at_ns == 0) {
         backend->lost_at_ns = clock_now_ns();
@@ -389,7 +446,7 @@ int64_t listen_next_ns(const struct backend *backend)
     int64_t next = session_deadline_ns(&backend->listener, connect);
     int64_t tell = tell_lost_at_ns(backend);
     if (backend->listener.state == SESSION_IDLE && connect) {
-        bool now = backend->reread || backend->errands != NULL || backend->listener.notified ||
+        bool now = backend->reread || errand_due(backend) || backend->listener.notified ||
                    !backend->listening;
         next = now ? 0 : backend->poll_at_ns;
     } else if (backend->listener.state == SESSION_IDLE) {

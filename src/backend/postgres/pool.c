@@ -44,7 +44,7 @@ static void forget_place(struct pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
     pool->count--;
-    pthread_cond_signal(&pool->freed);
+    pthread_cond_broadcast(&pool->freed); /* one that waits to retry cannot use it */
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -56,7 +56,7 @@ static void give_back(struct pool *pool, struct pooled_link *pooled)
         pooled->used_at_ns = clock_now_ns();
         pooled->next = pool->idle;
         pool->idle = pooled;
-        pthread_cond_signal(&pool->freed);
+        pthread_cond_broadcast(&pool->freed);
     }
     pthread_mutex_unlock(&pool->lock);
     if (!keep) {
