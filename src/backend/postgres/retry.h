@@ -8,8 +8,8 @@
 #include "core/settings.h"
 
 /* The wait after so many failures in a row (1: the first): retry-wait, doubled up to
- * max-retry-wait, with jitter; more for a status that a person has to mend. */
-int64_t retry_wait_ns(const struct settings *settings, int failures, pgk_status status);
+ * max-retry-wait, with jitter; more for a fault that does not pass by itself. */
+int64_t retry_wait_ns(const struct settings *settings, int failures, const pgk_error *error);
 
 /* One call that tries again. Zero `failures` to begin. */
 struct retry {

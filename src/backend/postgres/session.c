@@ -70,7 +70,7 @@ void session_drop(struct session *session, int64_t now_ns, const pgk_error *faul
     hang_up(session);
     session->failures++;
     session->retry_at_ns =
-        now_ns + retry_wait_ns(session->request.settings, session->failures, fault->status);
+        now_ns + retry_wait_ns(session->request.settings, session->failures, fault);
 }
 
 void session_close(struct session *session)
