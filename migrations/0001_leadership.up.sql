@@ -740,6 +740,9 @@ BEGIN
     VALUES (l.cluster_id, l.group_name, 'kick', false,
             jsonb_build_object('epoch', epoch_text(l.epoch), 'pid', holder));
     RETURN pg_terminate_backend(holder);
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE EXCEPTION 'role "%", the owner of kick(), may not end session % of group "%": %', current_user, holder, l.group_name, SQLERRM
+        USING ERRCODE = 'insufficient_privilege', HINT = format('as a superuser: SELECT pg_terminate_backend(%s)', holder);
 END $$;
 COMMENT ON FUNCTION kick(text, text) IS 'Ends the session that leads a component or group, whoever holds it; false when nobody does. The leader''s process lives on and contends again. Needs the owner of this function to be a member of the leader''s role or of pg_signal_backend.';
 

@@ -73,6 +73,15 @@ stop "$watcher" 0
 stop "$app1" 0
 stop "$app2" 0
 
+# A leader that is logged in as a superuser: only a superuser ends its session, and is told how.
+contend root root_only --group root_only --address here; root=$pid
+expect 0 leader root_only --wait 20s
+PGUSER=as_operator expect 3 kick root_only --yes
+stderr_has 'role "pgkeeper_owner", the owner of kick(), may not end session'
+stderr_has 'as a superuser: SELECT pg_terminate_backend('
+expect 0 leader root_only
+stop "$root" 0
+
 # Tables cannot be written but by the owner; functions are the way.
 for role in application monitor operator nothing; do
     for table in leadership leader member event leader_history schema_meta schema_history; do
