@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "contest.h"
 #include "runner.h"
 
 #define MS WAIT_NS_PER_MS
@@ -192,7 +193,14 @@ static void test_run__leadership_lost_as_the_command_starts__it_is_ended(void **
     check_no_overlap(fixture);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+/* Whatever happened, epochs have risen and the tenures follow one another. */
+static int run_teardown(void **state)
+{
+    check_history(*state);
+    return fixture_teardown(state);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, run_teardown)
 
 int main(void)
 {

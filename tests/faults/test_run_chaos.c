@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "contest.h"
 #include "runner.h"
 
 #define FAULTS 50
@@ -184,6 +185,7 @@ static void test_run_chaos__fifty_kills_and_stops__commands_never_overlap(void *
         process_kill(chaos.slots[i]);
     }
     WAIT_UNTIL(witnesses_running(chaos.fixture->book) == 0, WAIT_LONG_MS);
+    check_history(chaos.fixture);
 }
 
 int main(void)
