@@ -1,4 +1,5 @@
--- Roles for pgkeeper, for psql, run by a superuser after `pgkeeper migrate up` and again after each migration:
+-- Roles for pgkeeper, for psql, run after `pgkeeper migrate up` and again after each migration, by a superuser or by a
+-- role with CREATEROLE that owns the database and the schema (it becomes a member of the owner role):
 --
 --     psql -X -v ON_ERROR_STOP=1 -v schema=pgkeeper -f sql/roles.sql
 --
@@ -46,6 +47,10 @@ SELECT format('DO $$ BEGIN RAISE EXCEPTION %L; END $$',
 SELECT format('CREATE ROLE %I NOLOGIN', wanted.name)
   FROM (VALUES (:'owner'), (:'application'), (:'monitor'), (:'operator')) AS wanted(name)
  WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = wanted.name)
+\gexec
+
+-- Without being a superuser only a member of a role may give things to it.
+SELECT format('GRANT %I TO CURRENT_USER', :'owner') WHERE NOT pg_has_role(:'owner', 'USAGE')
 \gexec
 
 -- Ownership: the schema, its tables (with their sequences and indexes), views and functions. Nothing else of anybody's.

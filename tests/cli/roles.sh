@@ -109,7 +109,7 @@ PGUSER=as_owner PGOPTIONS='-c role=pgkeeper_owner' expect 0 migrate verify
 PGUSER=as_owner PGOPTIONS='-c role=pgkeeper_owner' expect 0 --schema owned migrate up
 same pgkeeper_owner "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'owned'"
 
-# Awkward names; and a role that may make roles but not grant pg_signal_backend.
+# Awkward names.
 pgkeeper --schema 'odd "S"' migrate up 2>/dev/null
 run_roles --set=schema='odd "S"' --set=owner='o "w"' --set=application="a'pp" --set=monitor='m m' --set=operator='OP' || failed "awkward names"
 expect 0 --schema 'odd "S"' migrate verify
@@ -118,4 +118,19 @@ PGUSER='as odd' contend odd thing --address odd:1 --schema 'odd "S"'; odd=$pid
 expect 0 --schema 'odd "S"' leader thing --wait 20s
 stdout_is odd:1
 stop "$odd" 0
+
+# No superuser anywhere: a role that may make roles, in a database of its own.
+value "CREATE ROLE landlord LOGIN CREATEROLE"
+value "CREATE DATABASE estate OWNER landlord"
+PGUSER=landlord PGDATABASE=estate expect 0 migrate up
+for round in first second; do
+    PGUSER=landlord PGDATABASE=estate run_roles --set=owner=e_owner --set=application=e_app --set=monitor=e_monitor \
+        --set=operator=e_operator || failed "roles.sql as landlord, $round time"
+done
+PGDATABASE=estate same e_owner "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'pgkeeper'"
+value "CREATE ROLE as_tenant LOGIN IN ROLE e_app"
+PGUSER=as_tenant PGDATABASE=estate contend tenant thing --address estate:1; tenant=$pid
+PGUSER=landlord PGDATABASE=estate expect 0 leader thing --wait 20s
+stdout_is estate:1
+stop "$tenant" 0
 echo "roles: all as expected ($superuser)"
