@@ -52,6 +52,18 @@ static void test_records__row_deleted_by_hand__restored(void **state)
     }
 }
 
+static void test_records__moved_to_another_group_by_hand__restored(void **state)
+{
+    struct fixture *fixture = *state;
+    struct process *a = one_leader(fixture);
+    db_exec(fixture, "INSERT INTO pgkeeper.leadership (cluster_id, group_name)"
+                     " VALUES ('" FIXTURE_CLUSTER "', 'elsewhere')");
+    db_exec(fixture, "UPDATE pgkeeper.leader SET group_name = 'elsewhere'");
+    db_wait(fixture, "a|master", RESTORED_MS,
+            "SELECT address || '|' || group_name FROM pgkeeper.leader");
+    assert_int_equal(process_count(a, "revoke "), 0);
+}
+
 static void test_records__session_id_changed_or_emptied_by_hand__restored(void **state)
 {
     struct fixture *fixture = *state;
@@ -173,6 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         DB_TEST(test_records__address_changed_by_hand__restored),
         DB_TEST(test_records__row_deleted_by_hand__restored),
+        DB_TEST(test_records__moved_to_another_group_by_hand__restored),
         DB_TEST(test_records__session_id_changed_or_emptied_by_hand__restored),
         DB_TEST(test_records__changed_without_a_notification__restored_all_the_same),
         DB_TEST(test_records__equal_record__never_rewritten),

@@ -88,12 +88,14 @@ static void keep_records(struct backend *backend, const struct backend_group *gr
             continue;
         }
         const char *address = at >= 0 ? cell(rows, at, ADDRESS) : NULL;
+        /* Not so either when the row has been given to another group. */
+        const char *stands = at >= 0 ? cell(rows, at, HELD) : NULL;
         pgk_uuid id = {{0}};
         if (at >= 0) {
             id = id_of(rows, at);
         }
-        if (address == NULL || strcmp(address, record->address) != 0 ||
-            pgk_uuid_compare(&id, &token.session_id) != 0 ||
+        if (address == NULL || strcmp(address, record->address) != 0 || stands == NULL ||
+            stands[0] != 't' || pgk_uuid_compare(&id, &token.session_id) != 0 ||
             strtoll(PQgetvalue(rows, at, EPOCH), NULL, 10) != token.epoch) {
             log_line(&backend->settings->logger, PGK_LOG_WARNING, ORIGIN,
                      "the leader record of %s was changed by somebody else; putting it back",

@@ -57,8 +57,10 @@ static void hang_up(struct session *session)
         session->connector = NULL;
     }
     clear_result(session);
-    PQfinish(session->link.conn);
+    /* Out of sight first: a fork may come at any moment, and session_forget() looks in the child. */
+    PGconn *conn = session->link.conn;
     session->link.conn = NULL;
+    PQfinish(conn);
     session->state = SESSION_DOWN;
     session->notified = false;
     session->released = 0;
