@@ -331,8 +331,14 @@ int db_open(struct db *db, const struct cli *cli)
     return check_schema_version(db);
 }
 
+/* A transaction that is open yet ends before this returns, and not when the server notices: the next command may
+ * want its locks. */
 void db_close(struct db *db)
 {
+    PGTransactionStatusType state = PQtransactionStatus(db->conn);
+    if (state == PQTRANS_INTRANS || state == PQTRANS_INERROR) {
+        PQclear(PQexec(db->conn, "ROLLBACK"));
+    }
     PQfinish(db->conn);
     db->conn = NULL;
 }

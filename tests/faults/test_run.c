@@ -220,6 +220,7 @@ static void test_run__leadership_lost_as_the_command_starts__it_is_ended(void **
 /* Whatever happened, epochs have risen and the tenures follow one another. */
 static int run_teardown(void **state)
 {
+    db_wait(*state, "1", WAIT_LONG_MS, "SELECT 1"); /* some restart the server */
     check_history(*state);
     return fixture_teardown(state);
 }
