@@ -15,6 +15,12 @@ version=$(pkg-config --modversion pgkeeper)
 migrations=$(pkg-config --variable=migrations pgkeeper)
 [ -s "$migrations/0001_leadership.up.sql" ] || complain "migrations were not installed" "$migrations"
 
+# What the installed README points to is there.
+doc=$(dirname "$(find "$prefix" -name README.md -path '*/pgkeeper/README.md')")
+while read -r link; do
+    [ -e "$doc/$link" ] || complain "README.md points to what is not installed" "$link"
+done < <(grep -oE '\]\([^)#:]+' "$doc/README.md" | cut -c3-)
+
 # expect WHAT PROGRAM: it runs and says the version of the package.
 expect() {
     local said
