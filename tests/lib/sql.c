@@ -32,6 +32,15 @@ static void reconnect(struct fixture *fixture)
     }
 }
 
+/* No word of the server itself: the session is gone. libpq may still call the connection good, when it could not
+ * send but did read what the server had said before. */
+static bool was_cut_off(const PGconn *conn, const PGresult *result)
+{
+    return PQstatus(conn) != CONNECTION_OK ||
+           (PQresultStatus(result) == PGRES_FATAL_ERROR &&
+            PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL);
+}
+
 /* Runs a formatted statement; retried once when the session had died unnoticed. */
 static PGresult *run(struct fixture *fixture, const char *format, va_list args)
 {
@@ -40,8 +49,9 @@ static PGresult *run(struct fixture *fixture, const char *format, va_list args)
     assert_true(size > 0 && (size_t)size < sizeof(statement));
     reconnect(fixture);
     PGresult *result = PQexec(fixture->conn, statement);
-    if (PQstatus(fixture->conn) != CONNECTION_OK) {
+    if (was_cut_off(fixture->conn, result)) {
         PQclear(result);
+        PQreset(fixture->conn);
         reconnect(fixture);
         result = PQexec(fixture->conn, statement);
     }
