@@ -208,8 +208,18 @@ static int put_text(FILE *out, const char *text)
     return width;
 }
 
-static const char *table_text(const PGresult *result, int row, int column)
+/* What a table shows; row -1: the heading, the column's name without the "_name" or "_text" that only widens it. */
+static const char *table_text(const PGresult *result, int row, int column, char *heading,
+                              size_t size)
 {
+    if (row < 0) {
+        const char *name = PQfname(result, column);
+        size_t length = strlen(name);
+        size_t stem = length > 5 ? length - 5 : 0;
+        bool widened = strcmp(name + stem, "_name") == 0 || strcmp(name + stem, "_text") == 0;
+        snprintf(heading, size, "%.*s", (int)(widened ? stem : length), name);
+        return heading;
+    }
     if (PQgetisnull(result, row, column)) {
         return "";
     }
@@ -237,13 +247,13 @@ static void table_cell(FILE *out, const char *text, int width, bool right, int *
 static void print_table(FILE *out, const PGresult *result, int columns)
 {
     int *widths = calloc((size_t)columns + 1, sizeof *widths);
+    char heading[64];
     if (widths == NULL) {
         return;
     }
     for (int column = 0; column < columns; column++) {
-        widths[column] = put_text(NULL, PQfname(result, column));
-        for (int row = 0; row < PQntuples(result); row++) {
-            int width = put_text(NULL, table_text(result, row, column));
+        for (int row = -1; row < PQntuples(result); row++) {
+            int width = put_text(NULL, table_text(result, row, column, heading, sizeof heading));
             if (width > widths[column]) {
                 widths[column] = width;
             }
@@ -252,7 +262,7 @@ static void print_table(FILE *out, const PGresult *result, int columns)
     for (int row = -1; row < PQntuples(result); row++) {
         int gap = 0;
         for (int column = 0; column < columns; column++) {
-            const char *text = row < 0 ? PQfname(result, column) : table_text(result, row, column);
+            const char *text = table_text(result, row, column, heading, sizeof heading);
             table_cell(out, text, widths[column], is_number(PQftype(result, column)), &gap);
         }
         fputc('\n', out);

@@ -64,6 +64,16 @@ LC_ALL=C.UTF-8 awk '{ gsub(/漢字é/, "44441") } NR > 1 { print index($0, "lost
     sort -u | wc -l | grep -qx 1 || failed "columns do not line up"
 grep -q ' $' "$work/out" && failed "blanks at line ends"
 
+# The history of a cluster with ordinary names fits a terminal, whatever ended a tenure.
+value "INSERT INTO pgkeeper.leader_history (leadership_id, epoch, cluster_id, group_name, session_id, member_id,
+           member_name, take_over_mode, began_at, granted_at, began_after, ended_at, end_reason)
+       SELECT 1, (3::bigint << 40) + n, '/default', 'master', gen_random_uuid(), 1, 'master-' || n % 3, 'exclusive',
+              now(), now(), 'loss', now() + interval '1 day', reason
+         FROM unnest(ARRAY['switchover', 'lease_expired', 'server_restarted']) WITH ORDINALITY x(reason, n)" >/dev/null
+expect 0 history
+[ "$(wc -l <"$work/out")" = 4 ] || failed "not three tenures and a heading"
+awk 'length > 80 { exit 1 }' "$work/out" || failed "wider than 80 columns"
+
 # A reader that is gone is an error, not success.
 if [ -w /dev/full ]; then
     code=0
