@@ -282,7 +282,7 @@ _Noreturn void run_guard_process(const struct run_guard_task *task)
     sigaddset(&watched, SIGCONT);
     guard.signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
     guard.timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-    /* A name of its own, so that `killall pgkeeper` does not hit the guard as well. */
+    /* A name of its own, so that a signal sent to all of the wrapper's name spares the guard. */
     prctl(PR_SET_NAME, "pgk-run-guard", 0, 0, 0);
     if (guard.signals < 0 || guard.timer < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
         _exit(125); /* the wrapper sees the socket close */
