@@ -6,11 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -24,6 +26,8 @@
 /* The descriptors that the guard keeps, besides the standard ones. */
 #define GUARD_FD 3
 #define OWNER_FD 4
+/* Of postmaster.pid: "<key> <id>" of the System V segment, in every version. */
+#define SEGMENT_LINE 7
 
 enum message_kind {
     MESSAGE_SPAWN = 1, /* to the guard */
@@ -171,6 +175,43 @@ static bool in_guard_await_exit(struct in_guard *self, int seconds)
     return true;
 }
 
+/* The number at *at and the blanks before it, which *at then passes; -1: none. */
+static int64_t in_guard_number(const char **at)
+{
+    int64_t number = -1;
+
+    while (**at == ' ')
+        (*at)++;
+    for (; **at >= '0' && **at <= '9' && number <= UINT32_MAX; (*at)++)
+        number = (number < 0 ? 0 : number * 10) + (**at - '0');
+    return number;
+}
+
+/*
+ * A postmaster that was killed leaves its file behind, and the small System V segment that keeps a second one from
+ * its data: line 7 has key and id. The data goes, so the segment may; its last user ends it.
+ */
+static void in_guard_free_segment(const char *pid_file)
+{
+    char text[2048];
+    int fd = pid_file != NULL ? open(pid_file, O_RDONLY | O_CLOEXEC) : -1;
+
+    if (fd < 0)
+        return;
+    ssize_t length = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    text[length > 0 ? length : 0] = '\0';
+    const char *at = text;
+    for (int line = 1; line < SEGMENT_LINE && at != NULL; line++) {
+        at = strchr(at, '\n');
+        at = at != NULL ? at + 1 : NULL;
+    }
+    int64_t key = at != NULL ? in_guard_number(&at) : -1;
+    int64_t id = key >= 0 ? in_guard_number(&at) : -1;
+    if (id >= 0 && id <= INT_MAX)
+        shmctl((int)id, IPC_RMID, NULL);
+}
+
 static void in_guard_remove(const char *dir)
 {
     char *const argv[] = {(char *)"rm", (char *)"-rf", (char *)"--", (char *)dir, NULL};
@@ -246,6 +287,7 @@ static void in_guard_main(const struct guard_task *task, int control, int owner)
             in_guard_await_exit(&self, 5);
         }
     }
+    in_guard_free_segment(task->pid_file);
     in_guard_remove(task->remove_dir);
     _exit(0);
 }

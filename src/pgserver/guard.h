@@ -29,6 +29,8 @@ struct guard_task {
     char *const *env;
     const char *log_path;
     const char *remove_dir; /* removed at the end */
+    const char
+        *pid_file; /* of a data directory in it: what a killed postmaster held ends too; or NULL */
 };
 
 pgk_status guard_start(const struct guard_task *task, struct guard *ret_guard, pgk_error *err);

@@ -148,6 +148,8 @@ pgk_status layout_write_conf(const struct layout *layout, const struct run_as *r
             "listen_addresses = '%s'\nport = %d\nunix_socket_directories = '%s'\n"
             "fsync = on\nshared_buffers = '32MB'\nmax_connections = 200\nwal_keep_size = '64MB'\n"
             "max_wal_size = '256MB'\ntimezone = 'UTC'\nlog_timezone = 'UTC'\n"
+            /* In the data directory, so that what a killed server leaves goes with it. */
+            "dynamic_shared_memory_type = mmap\n"
             "log_line_prefix = '%%m [%%p] %%a '\n",
             tcp ? "127.0.0.1" : "", port, layout->base);
     for (size_t i = 0; settings != NULL && settings[i] != NULL; i++)

@@ -79,11 +79,14 @@ static pgk_status prepare(const struct pgserver_options *options, struct pgserve
     server->postgres_argv[0] = server->postgres_path;
     server->postgres_argv[1] = (char *)"-D";
     server->postgres_argv[2] = server->layout.data;
+    char pid_file[PATH_MAX + 16];
+    snprintf(pid_file, sizeof(pid_file), "%s/postmaster.pid", server->layout.data);
     struct guard_task task = {.run_as = server->run_as,
                               .argv = server->postgres_argv,
                               .env = server->env,
                               .log_path = server->layout.log,
-                              .remove_dir = server->layout.base};
+                              .remove_dir = server->layout.base,
+                              .pid_file = options->directory == NULL ? pid_file : NULL};
     return guard_start(&task, &server->guard, err);
 }
 

@@ -3,6 +3,7 @@
  * those who use it in their own tests. Single-threaded; processes are waited for by event, never by sleeping.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -303,6 +305,37 @@ static void test_pgserver__killed__starts_again_with_its_data(void **state)
     pgserver_free(server);
 }
 
+/* The id of the System V segment of a server: the second number of line 7. */
+static int segment_of(const struct pgserver *server)
+{
+    char path[PATH_MAX];
+    char line[256] = "";
+    snprintf(path, sizeof(path), "%s/postmaster.pid", pgserver_data_dir(server));
+    FILE *file = fopen(path, "re");
+    for (int i = 0; i < 7; i++)
+        assert_non_null(fgets(line, sizeof(line), file));
+    fclose(file);
+    return (int)strtoul(strrchr(line, ' '), NULL, 10);
+}
+
+static bool segment_is_gone(const void *argument)
+{
+    struct shmid_ds info;
+    return shmctl(*(const int *)argument, IPC_STAT, &info) != 0;
+}
+
+static void test_pgserver__killed_and_freed__leaves_no_shared_memory(void **state)
+{
+    struct pgserver *server = started(NULL);
+    int id = segment_of(server);
+    (void)state;
+    assert_string_equal(ask_server(server, "SHOW dynamic_shared_memory_type"), "mmap");
+    assert_int_equal(pgserver_kill(server, NULL), PGK_OK);
+    assert_false(segment_is_gone(&id));
+    pgserver_free(server);
+    assert_true(comes_true(segment_is_gone, &id));
+}
+
 static void test_pgserver__each_stop_mode__ends_and_restarts(void **state)
 {
     struct pgserver *server = started(NULL);
@@ -457,6 +490,7 @@ int main(void)
         cmocka_unit_test(test_pgserver__starting_thread_ended__server_stays),
         cmocka_unit_test(test_pgserver__guard_killed__server_ends_and_is_removed),
         cmocka_unit_test(test_pgserver__killed__starts_again_with_its_data),
+        cmocka_unit_test(test_pgserver__killed_and_freed__leaves_no_shared_memory),
         cmocka_unit_test(test_pgserver__each_stop_mode__ends_and_restarts),
         cmocka_unit_test(test_pgserver__standby_promoted__takes_writes),
         cmocka_unit_test(test_pgserver__with_password__refuses_another),
