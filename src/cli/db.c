@@ -87,7 +87,9 @@ static void result_error(PGconn *conn, const PGresult *result, pgk_error *ret_er
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    if (PQstatus(conn) == CONNECTION_BAD && state == NULL) {
+    /* No word of the server's: the session is gone. CONNECTION_BAD does not tell: libpq keeps the connection as
+     * good when it could not send while the server's last warning was still unread. */
+    if (state == NULL && PQresultStatus(result) == PGRES_FATAL_ERROR) {
         connection_error(conn, ret_error);
         return;
     }

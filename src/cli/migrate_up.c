@@ -111,6 +111,21 @@ static int create_schema_if_missing(struct db *db)
     return migration_create_schema(db, db_schema(db));
 }
 
+static int commit(struct db *db)
+{
+    pgk_error error;
+    pgk_status status = db_try(db, "COMMIT", 0, NULL, NULL, &error);
+    if (status == PGK_OK) {
+        return CLI_OK;
+    }
+    int code = fail(db->cli, &error);
+    if (status == PGK_ERR_CONNECTION) {
+        say(db->cli, "the connection was lost in COMMIT: look with pgkeeper migrate status");
+        code = CLI_TIMED_OUT;
+    }
+    return code;
+}
+
 static int record(struct db *db, const struct migration *migration, const char *began)
 {
     char version[16];
@@ -119,11 +134,7 @@ static int record(struct db *db, const struct migration *migration, const char *
     DB_RESULT *result = NULL;
     int code = db_query(db, sql_migrate_record, 5, values, &result);
     if (code == CLI_OK) {
-        code = db_execute(db, "COMMIT", 0, NULL);
-        if (code != CLI_OK && PQstatus(db->conn) == CONNECTION_BAD) {
-            say(db->cli, "the connection was lost in COMMIT: look with pgkeeper migrate status");
-            return CLI_TIMED_OUT;
-        }
+        code = commit(db);
     }
     if (code == CLI_OK) {
         say(db->cli, "%04d_%s applied in %s ms", migration->version, migration->name,
