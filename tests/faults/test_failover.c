@@ -72,7 +72,15 @@ static int failover_teardown(void **state)
 
 static struct process *start_with(struct pair *pair, const char *name)
 {
-    return contest_start(pair->fixture, name, "--conninfo", pair->both, NULL);
+    return contest_start(pair->fixture, name, "--conninfo", pair->both, EXCLUSIVE, NULL);
+}
+
+/* Waits for a tenure after that epoch that has published its address; returns its epoch. */
+static int64_t led_after(struct fixture *fixture, int64_t epoch)
+{
+    db_wait(fixture, "leading", WAIT_LONG_MS,
+            "SELECT state FROM pgkeeper.stat_leaders WHERE epoch > %lld", (long long)epoch);
+    return db_int(fixture, "SELECT epoch FROM pgkeeper.leadership");
 }
 
 static void test_failover__standby_promoted__token_rises_and_old_primary_is_refused(void **state)
@@ -90,38 +98,45 @@ static void test_failover__standby_promoted__token_rises_and_old_primary_is_refu
     assert_int_equal(pgserver_stop(fixture->server, PGSERVER_IMMEDIATE, 0, &err), PGK_OK);
     contest_revoked(a);
     promote(&pair);
-    db_wait(fixture, "leading", WAIT_LONG_MS,
-            "SELECT state FROM pgkeeper.stat_leaders WHERE epoch > %lld", (long long)epoch);
-    assert_int_equal(db_int(fixture, "SELECT epoch >> 40 FROM pgkeeper.leadership"), 2);
+    epoch = led_after(fixture, epoch);
+    assert_int_equal(epoch >> 40, 2);
+    contest_believed(fixture, epoch);
     check_reasons(fixture, "master", "promoted");
     check_history(fixture);
     check_alternates(a);
     check_alternates(b);
+    check_beliefs(fixture);
     /* The old primary comes back. A new master looks at both and takes the newer. */
     assert_int_equal(pgserver_start_again(fixture->server, &err), PGK_OK);
     struct process *c = start_with(&pair, "c");
     contest_ready(fixture, "c");
     db_exec(fixture, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                      " WHERE application_name LIKE 'pgkeeper:%%:lock:%%'");
+    epoch = led_after(fixture, epoch);
     contest_ready(fixture, "a");
     contest_ready(fixture, "b");
     contest_ready(fixture, "c");
+    check_reasons(fixture, "master", "promoted,terminated");
     /* The new one goes away: those who know it do not go back. */
     assert_int_equal(pgserver_stop(pair.standby, PGSERVER_FAST, 0, &err), PGK_OK);
     process_expect(a, "error dispatcher PGK_ERR_STALE_PRIMARY", WAIT_LONG_MS);
     process_expect(b, "error dispatcher PGK_ERR_STALE_PRIMARY", WAIT_LONG_MS);
     process_expect(c, "error dispatcher PGK_ERR_STALE_PRIMARY", WAIT_LONG_MS);
     assert_int_equal(pgserver_start_again(pair.standby, &err), PGK_OK);
-    db_wait(fixture, "leading", WAIT_LONG_MS,
-            "SELECT state FROM pgkeeper.stat_leaders WHERE epoch >> 40 = 2");
+    epoch = led_after(fixture, epoch);
+    assert_int_equal(epoch >> 40, 2);
+    contest_believed(fixture, epoch);
+    check_reasons(fixture, "master", "promoted,terminated,server_restarted");
     check_history(fixture);
     check_alternates(a);
     check_alternates(b);
     check_alternates(c);
+    check_beliefs(fixture);
     close_pair(&pair);
 }
 
-/* Both are primaries for a while: two databases. The token shows which is newer, and every new session goes there. */
+/* Both are primaries for a while: two databases. The token shows which is newer, and every new session goes there.
+ * What keeps believers apart then is in test_durable.c. */
 static void test_failover__old_primary_lives_on__new_sessions_go_to_the_newer(void **state)
 {
     struct pair pair;
@@ -144,7 +159,10 @@ static void test_failover__old_primary_lives_on__new_sessions_go_to_the_newer(vo
     contest_ready(fixture, "a");
     contest_quit(b);
     assert_true(contest_granted(a) > newer);
+    check_reasons(fixture, "master", "promoted,resigned");
+    check_history(fixture);
     check_alternates(a);
+    check_alternates(b);
     assert_int_equal(pgserver_restart(fixture->server, PGSERVER_FAST, &err), PGK_OK);
     assert_int_equal(process_count(a, "revoke "), 1);
     close_pair(&pair);
@@ -160,11 +178,18 @@ static void test_failover__only_a_standby__waits_with_a_clear_status(void **stat
     struct process *a = contest_spawn(pair.fixture, "a", "--conninfo", conninfo, "--set",
                                       "high-availability.postgres.connect-timeout=700 ms", NULL);
     process_expect(a, "open - PGK_ERR_READ_ONLY", WAIT_LONG_MS);
-    struct process *b = contest_spawn(pair.fixture, "b", "--conninfo", conninfo, "--set",
-                                      "high-availability.postgres.connect-timeout=60 s", NULL);
+    struct process *b =
+        contest_spawn(pair.fixture, "b", "--conninfo", conninfo, "--set",
+                      "high-availability.postgres.connect-timeout=60 s", EXCLUSIVE, NULL);
     promote(&pair);
     process_expect(b, "open - PGK_OK", WAIT_LONG_MS);
-    assert_int_equal(contest_granted(b) >> 40, 2);
+    int64_t epoch = contest_granted(b);
+    assert_int_equal(epoch >> 40, 2);
+    contest_believed(pair.fixture, epoch);
+    check_reasons(pair.fixture, "master", "");
+    check_history(pair.fixture);
+    check_alternates(b);
+    check_beliefs(pair.fixture);
     close_pair(&pair);
 }
 

@@ -28,16 +28,38 @@ static int free_port(void)
     return ntohs(self.sin_port);
 }
 
-/* Starts a pooler in front of the fixture's server and waits until it serves; conninfo goes to out. */
-static struct process *start_pooler(struct fixture *fixture, const char *mode, char *out,
-                                    size_t size)
+struct pooler {
+    struct fixture *fixture;
+    struct process *process;
+    char ini[PGSERVER_CONNINFO_SIZE];
+    char conninfo[256];
+};
+
+/* Starts it, also again, and waits until it serves. */
+static void run_pooler(struct pooler *pooler)
 {
-    char path[PGSERVER_CONNINFO_SIZE];
     uid_t uid;
     gid_t gid;
+    fixture_server_user(pooler->fixture, &uid, &gid);
+    const char *const argv[] = {PGBOUNCER, "-q", pooler->ini, NULL};
+    pooler->process = process_start("pgbouncer", argv, NULL, uid, gid);
+    PGconn *conn = NULL;
+    WAIT_UNTIL(
+        (PQfinish(conn), conn = PQconnectdb(pooler->conninfo), PQstatus(conn) == CONNECTION_OK),
+        WAIT_LONG_MS);
+    PQfinish(conn);
+}
+
+/* A pooler in front of the fixture's server. */
+static void start_pooler(struct pooler *pooler, struct fixture *fixture, const char *mode)
+{
     int port = free_port();
-    snprintf(path, sizeof(path), "%s/pooler.%d.ini", pgserver_socket_dir(fixture->server), port);
-    FILE *ini = fopen(path, "we");
+    pooler->fixture = fixture;
+    snprintf(pooler->ini, sizeof(pooler->ini), "%s/pooler.%d.ini",
+             pgserver_socket_dir(fixture->server), port);
+    snprintf(pooler->conninfo, sizeof(pooler->conninfo), "host=127.0.0.1 port=%d dbname=%s user=%s",
+             port, fixture->database, PGSERVER_USER);
+    FILE *ini = fopen(pooler->ini, "we");
     assert_non_null(ini);
     fprintf(ini,
             "[databases]\n* = host=%s port=%d user=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
@@ -48,25 +70,16 @@ static struct process *start_pooler(struct fixture *fixture, const char *mode, c
             port, mode);
     fchmod(fileno(ini), 0644);
     fclose(ini);
-    fixture_server_user(fixture, &uid, &gid);
-    const char *const argv[] = {PGBOUNCER, "-q", path, NULL};
-    struct process *pooler = process_start("pgbouncer", argv, NULL, uid, gid);
-    snprintf(out, size, "host=127.0.0.1 port=%d dbname=%s user=%s", port, fixture->database,
-             PGSERVER_USER);
-    PGconn *conn = NULL;
-    WAIT_UNTIL((PQfinish(conn), conn = PQconnectdb(out), PQstatus(conn) == CONNECTION_OK),
-               WAIT_LONG_MS);
-    PQfinish(conn);
-    return pooler;
+    run_pooler(pooler);
 }
 
 static void test_pooler__transaction_mode__refused_with_reason_and_cure(void **state)
 {
     struct fixture *fixture = *state;
-    char conninfo[256];
-    start_pooler(fixture, "transaction", conninfo, sizeof(conninfo));
+    struct pooler pooler;
+    start_pooler(&pooler, fixture, "transaction");
     int64_t t0_ns = wait_now_ns();
-    struct process *a = contest_spawn(fixture, "a", "--conninfo", conninfo, NULL);
+    struct process *a = contest_spawn(fixture, "a", "--conninfo", pooler.conninfo, NULL);
     const char *line = process_expect(a, "open - ", WAIT_LONG_MS);
     assert_non_null(strstr(line, "PGK_ERR_UNSUPPORTED"));
     assert_non_null(strstr(line, "pooler"));
@@ -77,10 +90,10 @@ static void test_pooler__transaction_mode__refused_with_reason_and_cure(void **s
 static void test_pooler__transaction_mode_and_listening_client__refused(void **state)
 {
     struct fixture *fixture = *state;
-    char conninfo[256];
-    start_pooler(fixture, "transaction", conninfo, sizeof(conninfo));
-    struct process *f = contest_spawn(fixture, "f", "--conninfo", conninfo, "--client", "--follow",
-                                      "dispatcher", NULL);
+    struct pooler pooler;
+    start_pooler(&pooler, fixture, "transaction");
+    struct process *f = contest_spawn(fixture, "f", "--conninfo", pooler.conninfo, "--client",
+                                      "--follow", "dispatcher", NULL);
     const char *line = process_expect(f, "open - ", WAIT_LONG_MS);
     assert_non_null(strstr(line, "PGK_ERR_UNSUPPORTED"));
     assert_non_null(strstr(line, "poll"));
@@ -89,28 +102,32 @@ static void test_pooler__transaction_mode_and_listening_client__refused(void **s
 static void test_pooler__transaction_mode_and_polling_client__follows_leaders(void **state)
 {
     struct fixture *fixture = *state;
-    char conninfo[256];
-    start_pooler(fixture, "transaction", conninfo, sizeof(conninfo));
-    struct process *f = contest_follow(fixture, "f", "--conninfo", conninfo, "--client", "--follow",
-                                       "dispatcher", "--set", "retrieval.mode=poll", "--set",
-                                       "retrieval.poll-interval=100 ms", NULL);
-    struct process *a = contest_start(fixture, "a", NULL);
+    struct pooler pooler;
+    start_pooler(&pooler, fixture, "transaction");
+    struct process *f = contest_follow(fixture, "f", "--conninfo", pooler.conninfo, "--client",
+                                       "--follow", "dispatcher", "--set", "retrieval.mode=poll",
+                                       "--set", "retrieval.poll-interval=100 ms", NULL);
+    struct process *a = contest_start(fixture, "a", EXCLUSIVE, NULL);
     contest_granted(a);
     assert_non_null(strstr(process_expect(f, "leader dispatcher ", WAIT_LONG_MS), " a at="));
-    struct process *b = contest_start(fixture, "b", NULL);
+    struct process *b = contest_start(fixture, "b", EXCLUSIVE, NULL);
     contest_ready(fixture, "b");
     process_kill(a);
-    contest_granted(b);
+    contest_believed(fixture, contest_granted(b));
     WAIT_UNTIL(strstr(contest_ask(f, "get", "got dispatcher "), "PGK_OK b") != NULL, WAIT_LONG_MS);
     contest_quit(f);
+    check_reasons(fixture, "master", "lost");
+    check_history(fixture);
+    check_alternates(b);
+    check_beliefs(fixture);
 }
 
 static void test_pooler__session_mode_without_consent__refused(void **state)
 {
     struct fixture *fixture = *state;
-    char conninfo[256];
-    start_pooler(fixture, "session", conninfo, sizeof(conninfo));
-    struct process *a = contest_spawn(fixture, "a", "--conninfo", conninfo, NULL);
+    struct pooler pooler;
+    start_pooler(&pooler, fixture, "session");
+    struct process *a = contest_spawn(fixture, "a", "--conninfo", pooler.conninfo, NULL);
     const char *line = process_expect(a, "open - ", WAIT_LONG_MS);
     assert_non_null(strstr(line, "PGK_ERR_UNSUPPORTED"));
     assert_non_null(strstr(line, "allow-session-pooler"));
@@ -119,23 +136,31 @@ static void test_pooler__session_mode_without_consent__refused(void **state)
 static void test_pooler__session_mode_with_consent__leads_and_hands_over(void **state)
 {
     struct fixture *fixture = *state;
-    char conninfo[256];
+    struct pooler pooler;
     /* Two processes with several sessions each need more server sessions than start_pooler's three. */
-    struct process *pooler =
-        start_pooler(fixture, "session\ndefault_pool_size = 20", conninfo, sizeof(conninfo));
-    struct process *a = contest_start(fixture, "a", "--conninfo", conninfo, "--set",
-                                      "high-availability.postgres.allow-session-pooler=on", NULL);
+    start_pooler(&pooler, fixture, "session\ndefault_pool_size = 20");
+    struct process *a =
+        contest_start(fixture, "a", EXCLUSIVE, "--conninfo", pooler.conninfo, "--set",
+                      "high-availability.postgres.allow-session-pooler=on", NULL);
     int64_t epoch = contest_granted(a);
-    struct process *b = contest_start(fixture, "b", NULL);
+    struct process *b = contest_start(fixture, "b", EXCLUSIVE, NULL);
     contest_ready(fixture, "b");
     wait_pause_ms(2000); /* several heartbeats */
     assert_int_equal(process_count(a, "revoke "), 0);
-    /* The pooler dies under the leader. */
-    process_kill(pooler);
+    check_reasons(fixture, "master", "");
+    /* The pooler dies under the leader, which tells why its tenure ended when there is one again. */
+    process_kill(pooler.process);
     assert_int_equal(contest_revoked(a), epoch);
-    assert_true(contest_granted(b) > epoch);
+    int64_t next = contest_granted(b);
+    assert_true(next > epoch);
+    run_pooler(&pooler);
+    contest_ready(fixture, "a");
+    check_reasons(fixture, "master", "connection_lost");
+    contest_believed(fixture, next);
     check_history(fixture);
     check_alternates(a);
+    check_alternates(b);
+    check_beliefs(fixture);
 }
 
 int main(void)

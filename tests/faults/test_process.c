@@ -7,7 +7,6 @@
 
 #include "contest.h"
 
-#define EXCLUSIVE "--set", "leader-election.take-over=exclusive"
 /* Of the default profile. */
 #define GRACE_MS 1000
 #define SESSION_TIMEOUT_MS 1500

@@ -1,21 +1,33 @@
 /*
  * tests/faults/test_server.c - what a database administrator and a crash do to the server under a leader:
  * sessions ended, restarts, a killed postmaster, a read-only server. After each: revoked within
- * milliseconds, sessions back, epochs rising, and the history tells the true reason.
+ * milliseconds, sessions back, epochs rising, no two believers in `exclusive`, and the history tells the true reason.
  */
 #include <signal.h>
+#include <string.h>
 
 #include "contest.h"
 
 /* Revoked by the event, not by the lease (1000 ms) running out. */
 #define AT_ONCE_MS 800
 
-static void two_contenders(struct fixture *fixture, struct process *all[2])
+/* `a` leads, `b` waits. */
+struct scene {
+    struct fixture *fixture;
+    struct process *all[2];
+    const char *mode;
+    int64_t epoch;
+};
+
+static void open_scene(struct scene *scene, void **state, const char *mode)
 {
-    all[0] = contest_start(fixture, "a", NULL);
-    contest_granted(all[0]);
-    all[1] = contest_start(fixture, "b", NULL);
-    contest_ready(fixture, "b");
+    char set[64];
+    *scene = (struct scene){.fixture = *state, .mode = mode};
+    snprintf(set, sizeof(set), "leader-election.take-over=%s", mode);
+    scene->all[0] = contest_start(scene->fixture, "a", "--set", set, NULL);
+    scene->epoch = contest_granted(scene->all[0]);
+    scene->all[1] = contest_start(scene->fixture, "b", "--set", set, NULL);
+    contest_ready(scene->fixture, "b");
 }
 
 static void revoked_at_once(struct process *leader, int64_t t0_ns)
@@ -25,38 +37,63 @@ static void revoked_at_once(struct process *leader, int64_t t0_ns)
     assert_in_range((line_number(line, "at=") - t0_ns) / WAIT_NS_PER_MS, 0, AT_ONCE_MS);
 }
 
-/* Waits for a tenure after `epoch` that has published its address, and that both contend; then all laws hold. */
-static void settled(struct fixture *fixture, struct process *all[2], int64_t epoch)
+/* What holds whatever happened. Nothing forbids two believers in `immediate`. */
+static void check_laws(struct scene *scene)
 {
-    db_wait(fixture, "t", WAIT_LONG_MS,
-            "SELECT EXISTS (SELECT FROM pgkeeper.stat_leaders"
-            " WHERE epoch > %lld AND state = 'leading')",
-            (long long)epoch);
-    contest_ready(fixture, "a");
-    contest_ready(fixture, "b");
-    check_history(fixture);
-    check_alternates(all[0]);
-    check_alternates(all[1]);
+    check_history(scene->fixture);
+    check_alternates(scene->all[0]);
+    check_alternates(scene->all[1]);
+    if (strcmp(scene->mode, "exclusive") == 0) {
+        check_beliefs(scene->fixture);
+    }
 }
 
-static void test_server__lock_session_terminated__standby_leads_and_reason_is_known(void **state)
+/* Waits for a tenure after that of the scene that has published its address. */
+static void led_again(struct scene *scene)
 {
-    struct fixture *fixture = *state;
-    struct process *all[2];
-    two_contenders(fixture, all);
-    int64_t epoch = db_int(fixture, "SELECT epoch FROM pgkeeper.leadership");
-    int64_t pid = db_lock_pid(fixture, "a");
+    db_wait(scene->fixture, "t", WAIT_LONG_MS,
+            "SELECT EXISTS (SELECT FROM pgkeeper.stat_leaders"
+            " WHERE epoch > %lld AND state = 'leading')",
+            (long long)scene->epoch);
+    scene->epoch = db_int(scene->fixture, "SELECT epoch FROM pgkeeper.leadership");
+}
+
+/* As led_again, and both contend, and tenures have ended for these reasons; then all laws hold. */
+static void settled(struct scene *scene, const char *reasons)
+{
+    led_again(scene);
+    contest_believed(scene->fixture, scene->epoch);
+    contest_ready(scene->fixture, "a");
+    contest_ready(scene->fixture, "b");
+    check_reasons(scene->fixture, "master", reasons);
+    check_laws(scene);
+}
+
+static void terminate_leader(void **state, const char *mode)
+{
+    struct scene scene;
+    open_scene(&scene, state, mode);
+    int64_t pid = db_lock_pid(scene.fixture, "a");
     int64_t t0_ns = wait_now_ns();
-    db_exec(fixture, "SELECT pg_terminate_backend(%d)", (int)pid);
-    revoked_at_once(all[0], t0_ns);
-    settled(fixture, all, epoch);
-    check_reasons(fixture, "master", "terminated");
+    db_exec(scene.fixture, "SELECT pg_terminate_backend(%d)", (int)pid);
+    revoked_at_once(scene.all[0], t0_ns);
+    settled(&scene, "terminated");
+}
+
+static void test_server__lock_session_terminated_immediate__reason_is_known(void **state)
+{
+    terminate_leader(state, "immediate");
+}
+
+static void test_server__lock_session_terminated_exclusive__believers_never_overlap(void **state)
+{
+    terminate_leader(state, "exclusive");
 }
 
 static void test_server__only_contender_terminated__leads_again_by_itself(void **state)
 {
     struct fixture *fixture = *state;
-    struct process *a = contest_start(fixture, "a", NULL);
+    struct process *a = contest_start(fixture, "a", EXCLUSIVE, NULL);
     int64_t epoch = contest_granted(a);
     for (int i = 0; i < 3; i++) {
         db_exec(fixture, "SELECT pgkeeper.kick('" FIXTURE_CLUSTER "', 'dispatcher')");
@@ -68,32 +105,29 @@ static void test_server__only_contender_terminated__leads_again_by_itself(void *
     check_reasons(fixture, "master", "kicked,kicked,kicked");
     check_history(fixture);
     check_alternates(a);
+    contest_believed(fixture, epoch);
+    check_beliefs(fixture);
 }
 
 static void test_server__every_session_terminated_again_and_again__election_goes_on(void **state)
 {
-    struct fixture *fixture = *state;
-    struct process *all[2];
-    two_contenders(fixture, all);
-    int64_t epoch = 0;
+    struct scene scene;
+    open_scene(&scene, state, "exclusive");
     for (int i = 0; i < 4; i++) {
-        epoch = db_int(fixture, "SELECT max(epoch) FROM pgkeeper.leadership");
-        db_exec(fixture, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                         " WHERE application_name LIKE 'pgkeeper:%%'");
-        db_wait(fixture, "t", WAIT_LONG_MS,
-                "SELECT EXISTS (SELECT FROM pgkeeper.stat_leaders"
-                " WHERE epoch > %lld AND state = 'leading')",
-                (long long)epoch);
+        db_exec(scene.fixture, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                               " WHERE application_name LIKE 'pgkeeper:%%'");
+        led_again(&scene);
     }
-    settled(fixture, all, epoch);
+    contest_believed(scene.fixture, scene.epoch);
+    check_reasons(scene.fixture, "master", "terminated,terminated,terminated,terminated");
+    check_laws(&scene);
 }
 
 static void test_server__sentinel_and_listener_terminated__no_change_of_leader(void **state)
 {
-    struct fixture *fixture = *state;
-    struct process *all[2];
-    two_contenders(fixture, all);
-    int64_t epoch = db_int(fixture, "SELECT epoch FROM pgkeeper.leadership");
+    struct scene scene;
+    open_scene(&scene, state, "exclusive");
+    struct fixture *fixture = scene.fixture;
     db_wait(fixture, "t", WAIT_LONG_MS,
             "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name LIKE"
             " 'pgkeeper:%%:sentinel:%%')");
@@ -104,64 +138,63 @@ static void test_server__sentinel_and_listener_terminated__no_change_of_leader(v
     db_wait(fixture, "t", WAIT_LONG_MS,
             "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name LIKE"
             " 'pgkeeper:%%:sentinel:%%')");
-    assert_int_equal(db_int(fixture, "SELECT epoch FROM pgkeeper.leadership"), epoch);
-    assert_int_equal(process_count(all[0], "revoke "), 0);
-    process_kill(all[0]);
-    contest_granted(all[1]);
-    check_history(fixture);
+    assert_int_equal(db_int(fixture, "SELECT epoch FROM pgkeeper.leadership"), scene.epoch);
+    assert_int_equal(process_count(scene.all[0], "revoke "), 0);
+    check_reasons(fixture, "master", "");
+    process_kill(scene.all[0]);
+    contest_believed(fixture, contest_granted(scene.all[1]));
+    check_reasons(fixture, "master", "lost");
+    check_laws(&scene);
 }
 
-static void restart(void **state, enum pgserver_stop_mode mode)
+static void restart(void **state, enum pgserver_stop_mode how, const char *mode)
 {
-    struct fixture *fixture = *state;
-    struct process *all[2];
+    struct scene scene;
     pgk_error err;
-    two_contenders(fixture, all);
-    int64_t epoch = db_int(fixture, "SELECT epoch FROM pgkeeper.leadership");
+    open_scene(&scene, state, mode);
     int64_t t0_ns = wait_now_ns();
-    assert_int_equal(pgserver_stop(fixture->server, mode, 0, &err), PGK_OK);
-    revoked_at_once(all[0], t0_ns);
-    assert_int_equal(pgserver_start_again(fixture->server, &err), PGK_OK);
-    settled(fixture, all, epoch);
-    check_reasons(fixture, "master", "server_restarted");
+    assert_int_equal(pgserver_stop(scene.fixture->server, how, 0, &err), PGK_OK);
+    revoked_at_once(scene.all[0], t0_ns);
+    assert_int_equal(pgserver_start_again(scene.fixture->server, &err), PGK_OK);
+    settled(&scene, "server_restarted");
 }
 
-static void test_server__fast_restart__election_goes_on(void **state)
+static void test_server__fast_restart_immediate__election_goes_on(void **state)
 {
-    restart(state, PGSERVER_FAST);
+    restart(state, PGSERVER_FAST, "immediate");
+}
+
+static void test_server__fast_restart_exclusive__believers_never_overlap(void **state)
+{
+    restart(state, PGSERVER_FAST, "exclusive");
 }
 
 static void test_server__immediate_restart__election_goes_on(void **state)
 {
-    restart(state, PGSERVER_IMMEDIATE);
+    restart(state, PGSERVER_IMMEDIATE, "exclusive");
 }
 
 static void test_server__postmaster_killed__election_goes_on(void **state)
 {
-    struct fixture *fixture = *state;
-    struct process *all[2];
+    struct scene scene;
     pgk_error err;
-    two_contenders(fixture, all);
-    int64_t epoch = db_int(fixture, "SELECT epoch FROM pgkeeper.leadership");
-    assert_int_equal(pgserver_kill(fixture->server, &err), PGK_OK);
-    assert_int_equal(pgserver_start_again(fixture->server, &err), PGK_OK);
-    contest_revoked(all[0]);
-    settled(fixture, all, epoch);
-    check_reasons(fixture, "master", "server_restarted");
+    open_scene(&scene, state, "exclusive");
+    assert_int_equal(pgserver_kill(scene.fixture->server, &err), PGK_OK);
+    assert_int_equal(pgserver_start_again(scene.fixture->server, &err), PGK_OK);
+    contest_revoked(scene.all[0]);
+    settled(&scene, "server_restarted");
 }
 
-/* The postmaster restarts all its children when one of them dies. */
+/* The postmaster ends all its children when one of them dies, and stays: to its sessions a broken connection. */
 static void test_server__backend_killed__crash_recovery_and_election_goes_on(void **state)
 {
-    struct fixture *fixture = *state;
-    struct process *all[2];
-    two_contenders(fixture, all);
-    int64_t epoch = db_int(fixture, "SELECT epoch FROM pgkeeper.leadership");
-    int64_t pid = db_lock_pid(fixture, "b");
+    struct scene scene;
+    open_scene(&scene, state, "exclusive");
+    int64_t pid = db_lock_pid(scene.fixture, "b");
     int64_t t0_ns = wait_now_ns();
     assert_int_equal(kill((pid_t)pid, SIGKILL), 0);
-    revoked_at_once(all[0], t0_ns);
-    settled(fixture, all, epoch);
+    revoked_at_once(scene.all[0], t0_ns);
+    settled(&scene, "connection_lost");
 }
 
 static void set_read_only(struct fixture *fixture, const char *change)
@@ -181,9 +214,9 @@ static int read_only_teardown(void **state)
 static void test_server__read_only__no_change_of_leader_and_a_clear_status(void **state)
 {
     struct fixture *fixture = *state;
-    struct process *a = contest_start(fixture, "a", "--no-confirm", NULL);
+    struct process *a = contest_start(fixture, "a", "--no-confirm", EXCLUSIVE, NULL);
     process_expect(a, "grant ", WAIT_LONG_MS);
-    struct process *b = contest_start(fixture, "b", NULL);
+    struct process *b = contest_start(fixture, "b", EXCLUSIVE, NULL);
     contest_ready(fixture, "b");
     int64_t epoch = db_int(fixture, "SELECT epoch FROM pgkeeper.leadership");
     set_read_only(fixture, "ALTER SYSTEM SET default_transaction_read_only = on");
@@ -196,34 +229,40 @@ static void test_server__read_only__no_change_of_leader_and_a_clear_status(void 
     db_wait(fixture, "off", WAIT_LONG_MS, "SHOW default_transaction_read_only");
     contest_ask(a, "confirm somewhere", "confirmed dispatcher PGK_OK");
     assert_int_equal(db_int(fixture, "SELECT epoch FROM pgkeeper.leadership"), epoch);
+    check_reasons(fixture, "master", "");
     check_history(fixture);
+    check_alternates(a);
+    check_beliefs(fixture);
 }
 
 static void test_server__leader_killed_while_read_only__standby_leads_when_it_ends(void **state)
 {
-    struct fixture *fixture = *state;
-    struct process *all[2];
-    two_contenders(fixture, all);
-    int64_t epoch = db_int(fixture, "SELECT epoch FROM pgkeeper.leadership");
+    struct scene scene;
+    open_scene(&scene, state, "exclusive");
+    struct fixture *fixture = scene.fixture;
     set_read_only(fixture, "ALTER SYSTEM SET default_transaction_read_only = on");
     db_wait(fixture, "on", WAIT_LONG_MS, "SHOW default_transaction_read_only");
-    process_kill(all[0]);
-    process_expect(all[1], "error dispatcher PGK_ERR_READ_ONLY", WAIT_LONG_MS);
-    assert_int_equal(process_count(all[1], "grant "), 0);
+    process_kill(scene.all[0]);
+    process_expect(scene.all[1], "error dispatcher PGK_ERR_READ_ONLY", WAIT_LONG_MS);
+    assert_int_equal(process_count(scene.all[1], "grant "), 0);
     set_read_only(fixture, "ALTER SYSTEM RESET default_transaction_read_only");
-    assert_true(contest_granted(all[1]) > epoch);
+    int64_t epoch = contest_granted(scene.all[1]);
+    assert_true(epoch > scene.epoch);
+    contest_believed(fixture, epoch);
     check_reasons(fixture, "master", "lost");
-    check_history(fixture);
+    check_laws(&scene);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        DB_TEST(test_server__lock_session_terminated__standby_leads_and_reason_is_known),
+        DB_TEST(test_server__lock_session_terminated_immediate__reason_is_known),
+        DB_TEST(test_server__lock_session_terminated_exclusive__believers_never_overlap),
         DB_TEST(test_server__only_contender_terminated__leads_again_by_itself),
         DB_TEST(test_server__every_session_terminated_again_and_again__election_goes_on),
         DB_TEST(test_server__sentinel_and_listener_terminated__no_change_of_leader),
-        DB_TEST(test_server__fast_restart__election_goes_on),
+        DB_TEST(test_server__fast_restart_immediate__election_goes_on),
+        DB_TEST(test_server__fast_restart_exclusive__believers_never_overlap),
         DB_TEST(test_server__immediate_restart__election_goes_on),
         DB_TEST(test_server__postmaster_killed__election_goes_on),
         DB_TEST(test_server__backend_killed__crash_recovery_and_election_goes_on),

@@ -115,6 +115,23 @@ void contest_ready(struct fixture *fixture, const char *name)
     db_lock_pid(fixture, name);
 }
 
+static bool is_believed(const struct belief_book *book, int64_t epoch)
+{
+    uint32_t count = atomic_load(&book->count);
+    for (uint32_t i = 0; i < count && i < BELIEF_MAX; i++) {
+        if (atomic_load(&book->beliefs[i].epoch) >= epoch &&
+            atomic_load(&book->beliefs[i].last_true_ns) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void contest_believed(struct fixture *fixture, int64_t epoch)
+{
+    WAIT_UNTIL(is_believed(fixture->book, epoch), WAIT_LONG_MS);
+}
+
 void contest_resume(struct process *contender)
 {
     process_count(contender, "");
@@ -228,7 +245,7 @@ void check_reasons(struct fixture *fixture, const char *group, const char *reaso
 
 void check_beliefs(struct fixture *fixture)
 {
-    assert_true(atomic_load(&fixture->book->count) < BELIEF_MAX);
+    assert_in_range(atomic_load(&fixture->book->count), 1, BELIEF_MAX - 1);
     assert_int_equal(belief_count_overlaps(fixture->book), 0);
 }
 

@@ -9,6 +9,8 @@
 
 /* The component of contenders that name none. */
 #define CONTEST_COMPONENT "dispatcher"
+/* Two options: the mode in which nobody may believe while somebody else still does. */
+#define EXCLUSIVE "--set", "leader-election.take-over=exclusive"
 
 /* Starts a contender with the fixture's database over the unix socket, component, belief book and an address
  * of its name; more options of contender_main.c, ending with NULL, override those. Returns at once. */
@@ -27,6 +29,8 @@ int64_t contest_granted(struct process *contender);
 int64_t contest_revoked(struct process *contender);
 /* Waits until a member contends (has its lock session), so that it is there to take over. */
 void contest_ready(struct fixture *fixture, const char *name);
+/* Waits until the book of beliefs has one of that epoch or of a later one, as it has a millisecond after the grant. */
+void contest_believed(struct fixture *fixture, int64_t epoch);
 /* SIGCONT to one that was stopped for longer than its lease; checks that the first looks at has_leadership after
  * that, of two threads, say no. */
 void contest_resume(struct process *contender);
@@ -46,9 +50,10 @@ void line_word(const char *line, size_t index, char *out, size_t size);
 void check_alternates(struct process *contender);
 /* Epochs of the history rise strictly in time, tenures do not overlap, all but the newest are closed. */
 void check_history(struct fixture *fixture);
-/* Waits until the reasons of the closed tenures of a group, in order, are these ("lost,resigned"). */
+/* Waits until the reasons of the closed tenures of a group, in order, are these ("lost,resigned"; "" when none has
+ * ended). */
 void check_reasons(struct fixture *fixture, const char *group, const char *reasons);
-/* No two beliefs of different epochs overlap. */
+/* There are beliefs, and no two of different epochs overlap. */
 void check_beliefs(struct fixture *fixture);
 /* How often text occurs in the server's log. */
 size_t log_count(struct fixture *fixture, const char *text);
