@@ -283,6 +283,14 @@ CREATE TRIGGER guard_row BEFORE UPDATE OR DELETE ON leadership
 CREATE TRIGGER guard_table BEFORE TRUNCATE ON leadership
     FOR EACH STATEMENT EXECUTE FUNCTION guard_leadership();
 
+CREATE FUNCTION announce(cluster_id text, what text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM pg_notify(channel(cluster_id), what);
+END $$;
+COMMENT ON FUNCTION announce(text, text) IS 'Notifies the channel of a cluster, when this transaction commits. what: the table that changed; or released and a leadership.id, which lets standbys try before they read.';
+
 CREATE FUNCTION announce_change() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
@@ -291,24 +299,19 @@ DECLARE
     subject text;
 BEGIN
     IF TG_OP = 'DELETE' THEN changed := OLD; ELSE changed := NEW; END IF;
-    -- Standbys that read "released" try the lock before they read anything; nobody needs to.
-    PERFORM pg_notify(channel(changed.cluster_id),
-                      CASE WHEN TG_TABLE_NAME = 'leadership' AND current_setting('pgkeeper.act', true) = 'release'
-                           THEN 'released ' || (to_jsonb(changed) ->> 'id') ELSE TG_TABLE_NAME END);
-    IF coalesce(current_setting('pgkeeper.act', true), '') = '' THEN
-        subject := to_jsonb(changed) ->> CASE TG_TABLE_NAME WHEN 'leader' THEN 'component' ELSE 'group_name' END;
-        INSERT INTO event (cluster_id, subject, act, by_hand, detail)
-        VALUES (changed.cluster_id, subject, lower(TG_OP) || ' ' || TG_TABLE_NAME, true,
-                jsonb_build_object('old', CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END,
-                                   'new', CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END));
-    END IF;
+    PERFORM announce(changed.cluster_id, TG_TABLE_NAME);
+    subject := to_jsonb(changed) ->> CASE TG_TABLE_NAME WHEN 'leader' THEN 'component' ELSE 'group_name' END;
+    INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+    VALUES (changed.cluster_id, subject, lower(TG_OP) || ' ' || TG_TABLE_NAME, true,
+            jsonb_build_object('old', CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END,
+                               'new', CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END));
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION announce_change() IS 'Trigger: notifies the cluster''s channel of a change, and writes changes by hand into event.';
+COMMENT ON FUNCTION announce_change() IS 'Trigger: announces a change made by hand and writes it into event.';
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON leader
-    FOR EACH ROW EXECUTE FUNCTION announce_change();
+    FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION announce_change();
 CREATE TRIGGER announce AFTER UPDATE ON leadership
-    FOR EACH ROW EXECUTE FUNCTION announce_change();
+    FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION announce_change();
 
 -- ---------------------------------------------------------------------------------------------
 -- The fence: what every write of a leader, the library's or the application's own, passes.
@@ -399,69 +402,87 @@ EXCEPTION WHEN lock_not_available THEN
 END $$;
 COMMENT ON FUNCTION watch_member(integer, integer) IS 'Waits at most slice_ms for a member''s process to be gone; true: it is. The slice bounds how long the wait holds back VACUUM.';
 
+CREATE FUNCTION await_leadership(leadership_id integer, slice_ms integer) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT SET lock_timeout = 0
+AS $$
+BEGIN
+    PERFORM set_config('lock_timeout', slice_ms::text, true); -- until this function ends
+    -- A transaction-level lock: one that "timed out" is never held after all.
+    PERFORM pg_advisory_xact_lock(lock_class('leadership'), leadership_id);
+    RETURN true;
+EXCEPTION WHEN lock_not_available OR query_canceled THEN
+    RETURN false;
+END $$;
+COMMENT ON FUNCTION await_leadership(integer, integer) IS 'Waits at most slice_ms, or until cancelled, for the lock of a group to be free; true: this transaction holds it. The slice bounds how long the wait holds back VACUUM.';
+
 CREATE FUNCTION take_over(
     leadership_id integer, member_id integer, session_id uuid, take_over_mode text,
-    heartbeat_ms integer, lease_ms integer, session_timeout_ms integer, grace_ms integer)
+    heartbeat_ms integer, lease_ms integer, session_timeout_ms integer, grace_ms integer, slice_ms integer DEFAULT 0)
 RETURNS TABLE (outcome text, epoch bigint, wait_ms integer, holder integer)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 #variable_conflict use_column
 DECLARE
-    before   leadership;
-    after    leadership;
-    timeline bigint;
-    moment   timestamptz;
+    class       CONSTANT integer := lock_class('leadership');
+    member_name CONSTANT text := (SELECT m.name FROM member m WHERE m.id = take_over.member_id);
+    free        boolean;
+    before      leadership;
+    timeline    bigint;
+    moment      timestamptz;
 BEGIN
-    SELECT * INTO before FROM leadership l WHERE l.id = take_over.leadership_id;
-    IF NOT FOUND THEN
-        outcome := 'missing'; RETURN NEXT; RETURN;
+    IF take_over.slice_ms > 0 THEN
+        free := await_leadership(take_over.leadership_id, take_over.slice_ms);
+    ELSE
+        free := pg_try_advisory_xact_lock(class, take_over.leadership_id);
     END IF;
-    holder := before.member_id;
+    IF free AND NOT pg_try_advisory_xact_lock(lock_class('leader'), take_over.leadership_id) THEN
+        PERFORM clear_fence(take_over.leadership_id); -- a release that is just being committed, too
+    END IF;
+    SELECT * INTO before FROM leadership l WHERE l.id = take_over.leadership_id;
     epoch := before.epoch;
-    IF before.handover_until > clock_timestamp() AND (
+    holder := before.member_id;
+    outcome := CASE WHEN before.id IS NULL THEN 'missing' WHEN NOT free THEN 'busy' ELSE 'taken' END;
+    IF outcome = 'taken' AND before.handover_until > clock_timestamp() AND (
            (before.handover_to IS NULL AND before.handover_from = take_over.member_id)
         OR (before.handover_to <> take_over.member_id AND is_alive(before.handover_to))) THEN
         outcome := 'reserved';
         -- Asked again before the end: the one it is reserved for may be gone by then.
         wait_ms := ceil(extract(epoch FROM
             least(before.handover_until, clock_timestamp() + interval '1 s') - clock_timestamp()) * 1000);
-        RETURN NEXT; RETURN;
     END IF;
-    IF NOT pg_try_advisory_lock(lock_class('leadership'), take_over.leadership_id) THEN
-        outcome := 'busy'; RETURN NEXT; RETURN;
+    IF outcome <> 'taken' THEN
+        RETURN NEXT; RETURN; -- what this transaction holds ends with it
     END IF;
     -- From here on an error makes the library close the session, which frees the lock.
+    IF NOT pg_try_advisory_lock(class, take_over.leadership_id) THEN
+        RAISE EXCEPTION 'the lock of leadership % is held by another session although this transaction holds it', before.id;
+    END IF;
     IF pg_is_in_recovery() THEN
         RAISE EXCEPTION 'this server is in recovery' USING ERRCODE = 'read_only_sql_transaction';
     END IF;
-    IF NOT pg_try_advisory_xact_lock(lock_class('leader'), take_over.leadership_id) THEN
-        PERFORM clear_fence(take_over.leadership_id);
-    END IF;
     timeline := ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint;
-    SELECT * INTO STRICT before FROM leadership l WHERE l.id = take_over.leadership_id FOR UPDATE;
     moment := clock_timestamp();
-    wait_ms := 0;
-    IF take_over.take_over_mode = 'exclusive' AND before.session_id IS NOT NULL AND before.released_at IS NULL THEN
-        wait_ms := greatest(take_over.grace_ms, before.grace_ms);
-    END IF;
+    epoch := ((greatest(timeline, before.epoch >> 40) << 40) | (before.epoch & ((1::bigint << 40) - 1))) + 1;
+    wait_ms := CASE WHEN take_over.take_over_mode = 'exclusive' AND before.session_id IS NOT NULL AND before.released_at IS NULL
+                    THEN greatest(take_over.grace_ms, before.grace_ms) ELSE 0 END;
     PERFORM set_config('pgkeeper.act', 'take_over', true);
     UPDATE leadership l
-       SET epoch = ((greatest(timeline, before.epoch >> 40) << 40) | (before.epoch & ((1::bigint << 40) - 1))) + 1,
-           session_id = take_over.session_id, member_id = take_over.member_id,
-           taken_at = moment, granted_at = moment + wait_ms * interval '1 ms', released_at = NULL,
+       SET epoch = take_over.epoch, session_id = take_over.session_id, member_id = take_over.member_id,
+           taken_at = moment, granted_at = moment + take_over.wait_ms * interval '1 ms', released_at = NULL,
            take_over_mode = take_over.take_over_mode, heartbeat_ms = take_over.heartbeat_ms,
            lease_ms = take_over.lease_ms, session_timeout_ms = take_over.session_timeout_ms,
            -- Until a clean end the longest grace counts: the leader before the last one may still believe.
            grace_ms = greatest(take_over.grace_ms, CASE WHEN before.released_at IS NULL THEN before.grace_ms END),
            handover_to = NULL, handover_from = NULL, handover_until = NULL, handover_by = NULL
-     WHERE l.id = before.id
-    RETURNING * INTO after;
+     WHERE l.id = before.id;
     UPDATE leader r
-       SET epoch = after.epoch, session_id = NULL, address = NULL, confirmed_at = NULL
-     WHERE r.cluster_id = after.cluster_id AND r.group_name = after.group_name;
+       SET epoch = take_over.epoch, session_id = NULL, address = NULL, confirmed_at = NULL
+     WHERE r.cluster_id = before.cluster_id AND r.group_name = before.group_name;
     PERFORM set_config('pgkeeper.act', '', true);
-    -- The former leader may be reporting its end at this very moment, from a session without our lock.
+    PERFORM announce(before.cluster_id, 'leadership');
+    -- The latest tenure is the one that may be open. Its leader may be reporting its end at this very moment, from a
+    -- session without our lock.
     UPDATE leader_history h
        SET ended_at = moment,
            end_reason = CASE
@@ -469,24 +490,21 @@ BEGIN
                WHEN timeline > before.epoch >> 40 THEN 'promoted'
                WHEN pg_postmaster_start_time() > h.began_at THEN 'server_restarted'
                ELSE 'lost' END
-     WHERE h.leadership_id = after.id AND (
-           h.ended_at IS NULL OR (h.epoch = before.epoch AND moment BETWEEN h.began_at AND h.ended_at));
+     WHERE h.leadership_id = before.id AND (h.ended_at IS NULL OR h.ended_at > moment)
+       AND h.epoch = (SELECT max(x.epoch) FROM leader_history x WHERE x.leadership_id = before.id);
     INSERT INTO leader_history (leadership_id, epoch, cluster_id, group_name, session_id, member_id, member_name,
                                 take_over_mode, began_at, granted_at, began_after)
-    VALUES (after.id, after.epoch, after.cluster_id, after.group_name, after.session_id, after.member_id,
-            coalesce((SELECT m.name FROM member m WHERE m.id = after.member_id), after.member_id::text),
-            after.take_over_mode, after.taken_at, after.granted_at,
+    VALUES (before.id, take_over.epoch, before.cluster_id, before.group_name, take_over.session_id, take_over.member_id,
+            coalesce(member_name, take_over.member_id::text), take_over.take_over_mode, moment,
+            moment + take_over.wait_ms * interval '1 ms',
             CASE WHEN before.session_id IS NULL THEN 'nobody'
                  WHEN before.released_at IS NULL THEN 'loss' ELSE 'release' END);
     INSERT INTO event (cluster_id, subject, act, by_hand, detail)
-    VALUES (after.cluster_id, after.group_name, 'take_over', false,
-            jsonb_build_object('epoch', epoch_text(after.epoch), 'member_id', after.member_id, 'wait_ms', wait_ms));
-    outcome := 'taken';
-    epoch := after.epoch;
-    holder := after.member_id;
+    VALUES (before.cluster_id, before.group_name, 'take_over', false,
+            jsonb_build_object('epoch', epoch_text(take_over.epoch), 'member_id', take_over.member_id, 'wait_ms', take_over.wait_ms));
     RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION take_over(integer, integer, uuid, text, integer, integer, integer, integer) IS 'Tries the lock of a group for this session and, if it is free, raises the epoch and opens a tenure, all in one transaction. outcome: taken; busy (holder leads); reserved (a hand-over to somebody else is under way for wait_ms); missing. taken with wait_ms > 0: grant only after that.';
+COMMENT ON FUNCTION take_over(integer, integer, uuid, text, integer, integer, integer, integer, integer) IS 'Takes the lock of a group for this session, waiting at most slice_ms for it, and raises the epoch and opens a tenure, all in one transaction. outcome: taken (holder led before); busy (holder leads); reserved (a hand-over to somebody else is under way for wait_ms); missing. taken with wait_ms > 0: grant only after that.';
 
 CREATE FUNCTION clear_fence(leadership_id integer) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
@@ -534,6 +552,8 @@ BEGIN
         UPDATE leader r SET session_id = NULL, address = NULL, confirmed_at = NULL
          WHERE r.cluster_id = l.cluster_id AND r.group_name = l.group_name AND r.session_id = release.session_id;
         PERFORM set_config('pgkeeper.act', '', true);
+        -- Standbys that read "released" try the lock before they read anything.
+        PERFORM announce(l.cluster_id, 'released ' || l.id);
         UPDATE leader_history h
            SET ended_at = clock_timestamp(),
                end_reason = CASE WHEN release.granted THEN release.reason ELSE 'abandoned' END
@@ -620,6 +640,7 @@ BEGIN
        SET group_name = EXCLUDED.group_name, epoch = EXCLUDED.epoch, session_id = EXCLUDED.session_id,
            address = EXCLUDED.address, confirmed_at = EXCLUDED.confirmed_at;
     PERFORM set_config('pgkeeper.act', '', true);
+    PERFORM announce(l.cluster_id, 'leader');
     INSERT INTO event (cluster_id, subject, act, by_hand, detail)
     VALUES (l.cluster_id, confirm.component, 'confirm', false,
             jsonb_build_object('epoch', epoch_text(l.epoch), 'address', confirm.address));
@@ -646,6 +667,7 @@ BEGIN
     IF cluster IS NULL THEN
         RETURN 'unchanged';
     END IF;
+    PERFORM announce(cluster, 'leader');
     INSERT INTO event (cluster_id, subject, act, by_hand)
     VALUES (cluster, withdraw.component, 'withdraw', false);
     RETURN 'done';
@@ -710,6 +732,7 @@ BEGIN
         RAISE EXCEPTION 'the leader of group "%" has changed meanwhile', l.group_name USING ERRCODE = 'PK003';
     END IF;
     PERFORM set_config('pgkeeper.act', '', true);
+    PERFORM announce(l.cluster_id, 'leadership');
     INSERT INTO event (cluster_id, subject, act, by_hand, detail)
     VALUES (l.cluster_id, l.group_name, 'request_handover', false,
             jsonb_build_object('epoch', epoch_text(l.epoch), 'from', l.member_id, 'to', request_handover.to_member));

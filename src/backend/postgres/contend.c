@@ -111,7 +111,7 @@ bool contend_busy(const struct backend *backend)
     return false;
 }
 
-static bool holds_any(const struct backend *backend)
+bool contend_holds_any(const struct backend *backend)
 {
     for (const struct backend_group *g = backend->groups; g != NULL; g = g->next) {
         if (rules_holds(&g->rules)) {
@@ -119,6 +119,43 @@ static bool holds_any(const struct backend *backend)
         }
     }
     return false;
+}
+
+/* With several leaders, different processes choose different ones: the choice turns with our own id. */
+struct backend_group *contend_followed(const struct backend *backend)
+{
+    struct backend_group *chosen = NULL;
+    uint32_t best = UINT32_MAX;
+    for (struct backend_group *g = backend->groups; g != NULL && !backend->closing; g = g->next) {
+        uint32_t distance = (uint32_t)g->rules.leader - (uint32_t)backend->member_id;
+        if (g->wanted && g->rules.state == GROUP_WAITING && g->leadership_id != 0 &&
+            g->rules.leader != 0 && (chosen == NULL || distance < best)) {
+            best = distance;
+            chosen = g;
+        }
+    }
+    return chosen;
+}
+
+void contend_try_others(struct backend *backend, int32_t member)
+{
+    for (struct backend_group *g = backend->groups; g != NULL; g = g->next) {
+        if (g->rules.state == GROUP_WAITING && g->leadership_id != 0 &&
+            g->rules.try_at_ns == CLOCK_NEVER &&
+            (g->rules.leader != member || !backend->listening)) {
+            g->rules.try_at_ns = clock_now_ns();
+        }
+    }
+}
+
+/* What somebody led whose lock is ours now: most likely it is free as well. [lock] */
+static void try_what_led(struct backend *backend, int32_t member)
+{
+    for (struct backend_group *g = backend->groups; g != NULL; g = g->next) {
+        if (g->rules.leader == member) {
+            rules_hint_released(&g->rules, clock_now_ns());
+        }
+    }
 }
 
 /* Groups that nobody wants and that hold nothing go. [lock] */
@@ -158,6 +195,7 @@ static void lost(struct backend *backend)
     log_line(&backend->settings->logger, PGK_LOG_WARNING, ORIGIN, "%s", fault->message);
     keeper_lock(backend);
     backend->subject = NULL;
+    backend->waiting = false;
     backend->member_id = 0;
     for (struct backend_group *g = backend->groups; g != NULL; g = g->next) {
         bool held = rules_holds(&g->rules);
@@ -197,7 +235,7 @@ static bool renew(struct backend *backend)
 {
     int64_t now = clock_now_ns();
     int64_t until = backend->lock.sent_ns + ms_to_ns(profile_of(backend)->lease_ms);
-    bool in_time = now < until && (now < backend->lease_until_ns || !holds_any(backend));
+    bool in_time = now < until && (now < backend->lease_until_ns || !contend_holds_any(backend));
     for (struct backend_group *g = backend->groups; in_time && g != NULL; g = g->next) {
         if (g->wanted && g->rules.state == GROUP_LEADING) {
             in_time = tenure_renew(g->tenure, now, until);
@@ -238,13 +276,21 @@ static void take_over_answered(struct backend *backend, struct backend_group *gr
     const char *outcome = cell(backend, 0);
     int64_t epoch = strtoll(cell(backend, 1), NULL, 10);
     int64_t wait_ns = strtoll(cell(backend, 2), NULL, 10) * NS_PER_MS;
+    int32_t holder = (int32_t)strtol(cell(backend, 3), NULL, 10);
+    bool waited = backend->waiting;
+    backend->waiting = false;
     if (strcmp(outcome, "taken") == 0) {
+        backend->heartbeat_at_ns = now; /* the lease counts from before the wait */
+        try_what_led(backend, holder);
         contend_act(backend, group, rules_taken(&group->rules, now, epoch, wait_ns));
         if (!group->wanted) {
             rules_decline(&group->rules);
         }
     } else if (strcmp(outcome, "busy") == 0) {
-        rules_busy(&group->rules, now, (int32_t)strtol(cell(backend, 3), NULL, 10), epoch);
+        rules_busy(&group->rules, now, holder, epoch);
+        if (waited) {
+            contend_try_others(backend, holder);
+        }
     } else if (strcmp(outcome, "reserved") == 0) {
         rules_reserved(&group->rules, now, wait_ns);
     } else {
@@ -370,6 +416,7 @@ static void answered(struct backend *backend)
 /* Put together under the lock, sent without it. */
 struct question {
     enum statement_id id;
+    int wait_ms; /* it may take this long before it is answered */
     const char *params[STATEMENT_MAX_PARAMS];
     char text[STATEMENT_MAX_PARAMS][PGK_UUID_TEXT_SIZE];
 };
@@ -415,7 +462,7 @@ static void ask_enroll(const struct backend *backend, const struct backend_group
     question->params[2] = group->name;
 }
 
-static void ask_take_over(const struct backend *backend, struct backend_group *group,
+static void ask_take_over(const struct backend *backend, struct backend_group *group, int wait_ms,
                           struct question *question)
 {
     const struct lease_profile *profile = profile_of(backend);
@@ -432,6 +479,8 @@ static void ask_take_over(const struct backend *backend, struct backend_group *g
     param_number(question, 5, profile->lease_ms);
     param_number(question, 6, profile->session_timeout_ms);
     param_number(question, 7, profile->grace_ms);
+    param_number(question, 8, wait_ms);
+    question->wait_ms = wait_ms;
 }
 
 static void ask_release(const struct backend *backend, struct backend_group *group,
@@ -467,6 +516,38 @@ static struct backend_group *due_group(struct backend *backend, int64_t now)
     return backend->closing ? NULL : chosen;
 }
 
+/*
+ * Who leads nothing waits for a leader's lock on the very session that takes it over: neither this
+ * process nor a notification is in the way then. The wait is half a lease at most, so that an answer
+ * that brings the lock comes with a lease. [lock]
+ */
+static bool choose_wait(struct backend *backend, struct question *question)
+{
+    struct backend_group *group = contend_followed(backend);
+    backend->subject = group;
+    if (group == NULL || contend_holds_any(backend)) {
+        backend->subject = NULL;
+        return false;
+    }
+    ask_take_over(backend, group,
+                  link_wait_slice_ms(&backend->lock.link, profile_of(backend)->lease_ms / 2),
+                  question);
+    backend->waiting = true;
+    backend->wait_cancelled = false;
+    return true;
+}
+
+bool contend_wait_is_idle(const struct backend *backend)
+{
+    int64_t now = clock_now_ns();
+    bool idle = !backend->waiting || backend->closing || !backend->subject->wanted;
+    for (const struct backend_group *g = backend->groups; !idle && g != NULL; g = g->next) {
+        idle = g->wanted && g->rules.state == GROUP_WAITING &&
+               (g->leadership_id == 0 || now >= g->rules.try_at_ns);
+    }
+    return backend->waiting && idle;
+}
+
 /* Puts together what is due; false: nothing. [lock] */
 static bool choose_question(struct backend *backend, struct question *question)
 {
@@ -485,16 +566,16 @@ static bool choose_question(struct backend *backend, struct question *question)
         return true;
     }
     struct backend_group *group = due_group(backend, now);
-    backend->subject = group;
     if (group == NULL) {
-        return false;
+        return choose_wait(backend, question);
     }
+    backend->subject = group;
     if (group->rules.state == GROUP_RELEASING) {
         ask_release(backend, group, question);
     } else if (group->leadership_id == 0) {
         ask_enroll(backend, group, question);
     } else {
-        ask_take_over(backend, group, question);
+        ask_take_over(backend, group, 0, question);
     }
     return true;
 }
@@ -519,7 +600,7 @@ static void send_read(struct backend *backend)
 /* [lock] */
 static bool reads_itself(const struct backend *backend)
 {
-    return !backend->listening && holds_any(backend);
+    return !backend->listening && contend_holds_any(backend);
 }
 
 static void send_next(struct backend *backend)
@@ -530,7 +611,7 @@ static void send_next(struct backend *backend)
     bool read = reads_itself(backend);
     keeper_unlock(backend);
     if (any) {
-        int64_t now = clock_now_ns();
+        int64_t now = clock_now_ns() + ms_to_ns(question.wait_ms);
         backend->heartbeat_at_ns = now + ms_to_ns(profile_of(backend)->heartbeat_ms);
         session_send(&backend->lock, question.id, question.params,
                      now + ms_to_ns(profile_of(backend)->session_timeout_ms));
@@ -551,7 +632,7 @@ static void tick(struct backend *backend)
 {
     int64_t now = clock_now_ns();
     keeper_lock(backend);
-    bool expired = holds_any(backend) && now >= backend->lease_until_ns;
+    bool expired = contend_holds_any(backend) && now >= backend->lease_until_ns;
     for (struct backend_group *g = backend->groups; !expired && g != NULL; g = g->next) {
         contend_act(backend, g, rules_tick(&g->rules, now));
     }
@@ -592,7 +673,7 @@ void contend_step(struct backend *backend)
     } else if (connect) {
         session_connect(session, clock_now_ns());
     }
-    if (session->state == SESSION_IDLE) {
+    if (session->state == SESSION_IDLE && !backend->cancelling) {
         send_next(backend);
     }
 }
@@ -606,7 +687,9 @@ int64_t contend_next_ns(const struct backend *backend)
 {
     const struct session *session = &backend->lock;
     int64_t next = session_deadline_ns(session, wanted(backend));
-    if (session->state == SESSION_IDLE) {
+    bool free = session->state == SESSION_IDLE && !backend->cancelling;
+    bool tries = free || (backend->waiting && !backend->wait_cancelled);
+    if (free) {
         next = earlier(next, backend->heartbeat_at_ns);
         next = earlier(next, reads_itself(backend) ? backend->read_at_ns : CLOCK_NEVER);
     }
@@ -617,10 +700,10 @@ int64_t contend_next_ns(const struct backend *backend)
         if (g->rules.state == GROUP_GRACE) {
             next = earlier(next, g->rules.grant_at_ns);
         }
-        if (session->state == SESSION_IDLE && g->rules.state == GROUP_RELEASING) {
+        if (free && g->rules.state == GROUP_RELEASING) {
             next = earlier(next, g->release_at_ns);
         }
-        if (session->state == SESSION_IDLE && g->rules.state == GROUP_WAITING && g->wanted) {
+        if (tries && g->rules.state == GROUP_WAITING && g->wanted) {
             next = earlier(next, g->leadership_id == 0 ? 0 : g->rules.try_at_ns);
         }
     }

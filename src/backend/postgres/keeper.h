@@ -89,6 +89,9 @@ struct backend {
     int64_t heartbeat_at_ns;
     int64_t read_at_ns;            /* leading without a listener: when to look at our rows */
     struct backend_group *subject; /* group of the statement under way */
+    bool waiting;                  /* which is a take_over() that waits for the lock */
+    bool wait_cancelled;           /* once is enough */
+    bool cancelling;               /* the listener session is about it: nothing else may be hit */
     struct report *reports;
 
     /* sentinel.c */
@@ -112,6 +115,14 @@ void contend_step(struct backend *backend);
 int64_t contend_next_ns(const struct backend *backend);
 /* [lock] End a tenure by the rules' act: tenure_ended is told, records are dropped. */
 void contend_act(struct backend *backend, struct backend_group *group, enum group_act act);
+/* [lock] A group that somebody else leads and this process waits for; NULL: none. */
+struct backend_group *contend_followed(const struct backend *backend);
+/* [lock] Is any group's lock held, or perhaps held, by this process? */
+bool contend_holds_any(const struct backend *backend);
+/* [lock] Tries what is followed but not waited for, after a wait for groups of that member has ended. */
+void contend_try_others(struct backend *backend, int32_t member);
+/* [lock] Has the lock session something better to do than to wait? The listener session tells it. */
+bool contend_wait_is_idle(const struct backend *backend);
 /* [lock] Is there anything that has to be released still? */
 bool contend_busy(const struct backend *backend);
 void contend_forget_reports(struct backend *backend);

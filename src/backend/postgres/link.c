@@ -13,6 +13,7 @@
 #include "core/text.h"
 
 /* The schema version that this library was built for; see the table schema_meta. */
+#define LONGEST_SLICE_MS 900
 #define SCHEMA_VERSION 1
 
 const char *session_role_name(enum session_role role)
@@ -288,7 +289,8 @@ static pgk_status prepare(const struct link_request *request, const struct link 
         STMT_RELEASE,   STMT_REPORT_END,        STMT_READ,        STMT_REHEARSE, STMT_COUNT};
     static const enum statement_id sentinel[] = {STMT_WATCH_MEMBER, STMT_COUNT};
     static const enum statement_id listener[] = {
-        STMT_LISTEN, STMT_READ, STMT_CONFIRM, STMT_WITHDRAW, STMT_WITHDRAW_MEMBER, STMT_COUNT};
+        STMT_LISTEN,          STMT_READ,   STMT_CONFIRM, STMT_WITHDRAW,
+        STMT_WITHDRAW_MEMBER, STMT_CANCEL, STMT_COUNT};
     static const enum statement_id work[] = {STMT_CONFIRM, STMT_COUNT};
     static const enum statement_id *const of_role[] = {lock, sentinel, listener, work};
 
@@ -424,6 +426,14 @@ static pgk_status make_ready(const struct link_request *request, struct link *li
         status = run(request, link, STMT_REHEARSE, NULL, &result, err);
     }
     return status;
+}
+
+int link_wait_slice_ms(const struct link *link, int longest_ms)
+{
+    int by_deadlock = link->deadlock_timeout_ms * 9 / 10;
+    int slice = by_deadlock < LONGEST_SLICE_MS ? by_deadlock : LONGEST_SLICE_MS;
+    slice = longest_ms < slice ? longest_ms : slice;
+    return slice < 1 ? 1 : slice;
 }
 
 pgk_status link_make(const struct link_request *request, struct link *ret_link, pgk_error *err)

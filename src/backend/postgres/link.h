@@ -58,6 +58,13 @@ pgk_status link_make(const struct link_request *request, struct link *ret_link, 
  * even if that still answers. */
 bool link_is_stale(const struct link *link, struct link_memory *memory);
 
+/*
+ * How long a statement may wait for a lock, in ms, at most longest_ms: short enough to hold back
+ * neither VACUUM nor anybody's CREATE INDEX CONCURRENTLY, and shorter than deadlock_timeout so that
+ * nothing is logged.
+ */
+int link_wait_slice_ms(const struct link *link, int longest_ms);
+
 /* Sends a statement; parameters are text, NULL is SQL NULL. False: the connection is broken. */
 bool link_send(const struct link *link, enum statement_id id, const char *const *params,
                const struct settings *settings);

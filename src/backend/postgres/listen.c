@@ -267,10 +267,32 @@ static bool take_errand(struct backend *backend)
     return backend->errand != NULL;
 }
 
+/* [lock] */
+static bool cancel_due(const struct backend *backend)
+{
+    return !backend->wait_cancelled && contend_wait_is_idle(backend);
+}
+
+/* Ends the lock session's wait. */
+static void send_cancel(struct backend *backend)
+{
+    char pid[16];
+    const char *const params[1] = {pid};
+    snprintf(pid, sizeof(pid), "%d", backend->lock.link.backend_pid);
+    backend->wait_cancelled = true;
+    backend->cancelling = true;
+    session_send(&backend->listener, STMT_CANCEL, params, clock_now_ns() + ANSWER_NS);
+}
+
 static void send_next(struct backend *backend)
 {
     int64_t now = clock_now_ns();
-    if (!backend->listening) {
+    keeper_lock(backend);
+    bool cancel = cancel_due(backend);
+    keeper_unlock(backend);
+    if (cancel) {
+        send_cancel(backend);
+    } else if (!backend->listening) {
         send_listen(backend);
     } else if (take_errand(backend)) {
         send_errand(backend);
@@ -314,7 +336,10 @@ static void answered(struct backend *backend)
 {
     struct session *session = &backend->listener;
     bool errand = backend->errand != NULL;
-    if (errand && session->status != PGK_OK && (session->error.flags & PGK_ERROR_RETRYABLE) != 0) {
+    if (session->statement == STMT_CANCEL) {
+        backend->cancelling = false; /* refused: the wait ends by itself */
+    } else if (errand && session->status != PGK_OK &&
+               (session->error.flags & PGK_ERROR_RETRYABLE) != 0) {
         put_errand_off(backend); /* as when somebody's open transaction blocks it */
     } else if (errand) {
         end_errand(backend);
@@ -333,6 +358,7 @@ static void lost(struct backend *backend, const pgk_error *fault)
     log_line(&backend->settings->logger, PGK_LOG_WARNING, ORIGIN, "%s", fault->message);
     put_errand_off(backend);
     backend->listening = false;
+    backend->cancelling = false;
     if (backend->lost_at_ns == 0) {
         backend->lost_at_ns = clock_now_ns();
     }
@@ -383,7 +409,8 @@ static bool wanted(const struct backend *backend)
     for (const struct backend_group *g = backend->groups; g != NULL; g = g->next) {
         waits = waits || !rules_holds(&g->rules);
     }
-    return !backend->closing && (waits || backend->watches != NULL || backend->errands != NULL);
+    return cancel_due(backend) ||
+           (!backend->closing && (waits || backend->watches != NULL || backend->errands != NULL));
 }
 
 /* Saves the standby a round trip: take_over() finds out whether it is true. */
@@ -449,7 +476,7 @@ int64_t listen_next_ns(const struct backend *backend)
     int64_t tell = tell_lost_at_ns(backend);
     if (backend->listener.state == SESSION_IDLE && connect) {
         bool now = backend->reread || errand_due(backend) || backend->listener.notified ||
-                   !backend->listening;
+                   cancel_due(backend) || !backend->listening;
         next = now ? 0 : backend->poll_at_ns;
     } else if (backend->listener.state == SESSION_IDLE) {
         next = backend->linger_until_ns;

@@ -1,35 +1,24 @@
 /*
- * backend/postgres/sentinel.c - waits for the process that leads to be gone, in slices that are
- * short enough to hold back neither VACUUM nor anybody's CREATE INDEX CONCURRENTLY, and shorter
- * than deadlock_timeout so that nothing is logged. Holds nothing. Keeper thread.
+ * backend/postgres/sentinel.c - for a process that leads some groups and waits for others, whose
+ * lock session is busy with heartbeats: waits for the process that leads those to be gone, in slices
+ * (see link_wait_slice_ms). Holds nothing. Keeper thread.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "backend/postgres/keeper.h"
 #include "core/clock.h"
 
-#define LONGEST_SLICE_MS 900
 /* Ending a session costs the server a millisecond or two of a processor: not while a take-over
  * wants it. */
 #define LINGER_NS (50 * NS_PER_MS)
 
-/* With several leaders, different processes watch different ones: the choice turns with our own id.
- * [lock] */
+/* Only a process that leads something needs us: others wait on the lock session itself. [lock] */
 static int32_t choose_member(const struct backend *backend)
 {
-    int32_t chosen = 0;
-    uint32_t best = UINT32_MAX;
-    for (const struct backend_group *g = backend->groups; g != NULL; g = g->next) {
-        if (g->wanted && g->rules.state == GROUP_WAITING && g->rules.leader != 0) {
-            uint32_t distance = (uint32_t)g->rules.leader - (uint32_t)backend->member_id;
-            if (chosen == 0 || distance < best) {
-                best = distance;
-                chosen = g->rules.leader;
-            }
-        }
-    }
-    return chosen;
+    const struct backend_group *group = contend_followed(backend);
+    return group != NULL && contend_holds_any(backend) ? group->rules.leader : 0;
 }
 
 /* A leader is about to be known again: soon there will be somebody to watch. [lock] */
@@ -37,17 +26,10 @@ static bool waits(const struct backend *backend)
 {
     for (const struct backend_group *g = backend->groups; g != NULL; g = g->next) {
         if (g->wanted && !rules_holds(&g->rules)) {
-            return !backend->closing;
+            return !backend->closing && contend_holds_any(backend);
         }
     }
     return false;
-}
-
-static int slice_ms(const struct backend *backend)
-{
-    int by_deadlock = backend->sentinel.link.deadlock_timeout_ms * 9 / 10;
-    int slice = by_deadlock < LONGEST_SLICE_MS ? by_deadlock : LONGEST_SLICE_MS;
-    return slice < 1 ? 1 : slice;
 }
 
 /* A slice has ended. Groups that nobody watches for us, or whose release we might have missed, are
@@ -57,14 +39,11 @@ static void slice_ended(struct backend *backend, bool gone)
     int64_t now = clock_now_ns();
     backend->sentinel_until_ns = now + LINGER_NS;
     keeper_lock(backend);
-    for (struct backend_group *g = backend->groups; g != NULL; g = g->next) {
-        if (gone) {
-            rules_member_gone(&g->rules, now, backend->sentinel_member);
-        } else if (g->rules.state == GROUP_WAITING && g->leadership_id != 0 &&
-                   g->rules.try_at_ns == CLOCK_NEVER &&
-                   (g->rules.leader != backend->sentinel_member || !backend->listening)) {
-            g->rules.try_at_ns = now;
-        }
+    for (struct backend_group *g = backend->groups; gone && g != NULL; g = g->next) {
+        rules_member_gone(&g->rules, now, backend->sentinel_member);
+    }
+    if (!gone) {
+        contend_try_others(backend, backend->sentinel_member);
     }
     keeper_unlock(backend);
 }
@@ -74,7 +53,7 @@ static void send_slice(struct backend *backend)
     char member[16];
     char slice[16];
     const char *const params[2] = {member, slice};
-    int ms = slice_ms(backend);
+    int ms = link_wait_slice_ms(&backend->sentinel.link, INT_MAX);
     snprintf(member, sizeof(member), "%d", backend->sentinel_member);
     snprintf(slice, sizeof(slice), "%d", ms);
     int64_t limit = ms + backend->settings->profile.session_timeout_ms;

@@ -22,13 +22,14 @@ enum statement_id {
     STMT_REPORT_END,
     STMT_CONFIRM,
     STMT_WITHDRAW,
+    STMT_CANCEL,
     STMT_WATCH_MEMBER,
     STMT_LISTEN,
     STMT_READ,
     STMT_COUNT
 };
 
-#define STATEMENT_MAX_PARAMS 8
+#define STATEMENT_MAX_PARAMS 9
 
 struct statement {
     const char *name; /* of the prepared statement, and in messages */
