@@ -61,8 +61,9 @@ PGK_API pgk_status pgk_ha_open_client(const pgk_config *config, pgk_ha **ret_ha,
 /*
  * Closes the handle: leaves all elections (revoking what is granted, resigning gracefully), stops
  * all retrievers, ends the sessions and threads. Stored data stays. Idempotent. Waits for a
- * callback that is running, for the resignation (at most two session timeouts), and for a host name
- * look-up that is under way. When it returns, no callback runs and none will. Called from inside a
+ * callback that is running, for the resignation (at most two session timeouts), for the report why
+ * a tenure was lost if that was not written yet (at most one), and for a host name look-up that is
+ * under way. When it returns, no callback runs and none will. Called from inside a
  * callback it delivers the outstanding revokes on that thread before it returns, and does not
  * deadlock. Everything is closed even if a part fails; the first error is reported with the count
  * of the others: usually PGK_ERR_CONNECTION, when the resignation could not be written (the

@@ -193,6 +193,41 @@ fail_wake:
     return status;
 }
 
+/* False: it could not be said. */
+static bool report_end(const struct backend *backend, const struct link *link,
+                       const struct report *report, int64_t deadline_ns)
+{
+    char id[16];
+    char epoch[24];
+    char session_id[PGK_UUID_TEXT_SIZE];
+    const char *const params[5] = {id, epoch, session_id, report->reason, report->detail};
+    AUTO_RESULT *result = NULL;
+    snprintf(id, sizeof(id), "%" PRId32, report->leadership_id);
+    snprintf(epoch, sizeof(epoch), "%" PRId64, report->epoch);
+    pgk_uuid_format(&report->session_id, session_id);
+    return link_send(link, STMT_REPORT_END, params, backend->settings) &&
+           link_wait(link, STMT_REPORT_END, -1, deadline_ns, &result, NULL) == PGK_OK;
+}
+
+/* A process that ends because it lost leadership may be gone before its lock session is back to say why: it says
+ * so now, in one attempt, or the history would know only that it was lost. The keeper has ended: reports are ours. */
+static void report_ends(const struct backend *backend)
+{
+    struct link_request request = backend->lock.request;
+    struct link link;
+    request.cancel_fd = -1;
+    request.deadline_ns =
+        clock_now_ns() + backend->settings->profile.session_timeout_ms * NS_PER_MS;
+    if (backend->reports == NULL || link_make(&request, &link, NULL) != PGK_OK) {
+        return;
+    }
+    const struct report *report = backend->reports;
+    while (report != NULL && report_end(backend, &link, report, request.deadline_ns)) {
+        report = report->next;
+    }
+    PQfinish(link.conn);
+}
+
 static pgk_status postgres_close(struct backend *backend, pgk_error *err)
 {
     keeper_lock(backend);
@@ -202,6 +237,7 @@ static pgk_status postgres_close(struct backend *backend, pgk_error *err)
     keeper_unlock(backend);
     wake_set(&backend->wake);
     thread_join(&backend->thread);
+    report_ends(backend);
     pool_close(&backend->pool);
     if (backend->close_error.status != PGK_OK) {
         if (err != NULL) {
