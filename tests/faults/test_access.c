@@ -165,6 +165,9 @@ static void test_access__login_taken_away_while_leading__reported_without_a_stor
     assert_in_range(process_count(a, "error dispatcher PGK_ERR_ACCESS"), 1, 2);
     db_exec(fixture, "ALTER ROLE fired LOGIN");
     assert_true(contest_granted(a) > epoch);
+    check_reasons(fixture, "master", "terminated");
+    check_history(fixture);
+    check_alternates(a);
     db_exec(fixture, "ALTER SYSTEM RESET log_connections");
     db_exec(fixture, "SELECT pg_reload_conf()");
 }
@@ -243,10 +246,15 @@ static void test_access__too_many_connections__retried_within_the_time(void **st
     admin = db_connect(text);
     PQclear(PQexec(admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                           " WHERE application_name LIKE 'pgkeeper:%:lock:%'"));
-    PQfinish(admin);
     contest_revoked(patient);
     empty(crowd, count);
     assert_true(contest_granted(patient) > epoch);
+    PGresult *result =
+        PQexec(admin, "SELECT string_agg(end_reason, ',') FROM pgkeeper.leader_history");
+    assert_int_equal(PQntuples(result), 1);
+    assert_string_equal(PQgetvalue(result, 0, 0), "terminated");
+    PQclear(result);
+    PQfinish(admin);
     check_alternates(patient);
 }
 

@@ -36,6 +36,7 @@ static void test_disk_full__leader_alive__goes_on_leading_with_a_clear_status(vo
     disk_has_room(fixture);
     contest_ask(a, "confirm somewhere", "confirmed dispatcher PGK_OK");
     assert_int_equal(db_int(fixture, "SELECT epoch FROM pgkeeper.leadership"), epoch);
+    check_reasons(fixture, "master", "");
     check_history(fixture);
 }
 

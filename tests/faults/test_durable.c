@@ -87,6 +87,7 @@ static void test_durable__standby_gone__leader_cannot_renew_and_nobody_follows(v
     assert_int_equal(pgserver_start_again(pair.standby, &err), PGK_OK);
     db_wait(fixture, "leading", WAIT_LONG_MS,
             "SELECT state FROM pgkeeper.stat_leaders WHERE epoch > %lld", (long long)epoch);
+    check_reasons(fixture, "master", "lease_expired");
     check_history(fixture);
     check_alternates(all[0]);
     check_alternates(all[1]);
@@ -110,6 +111,8 @@ static void test_durable__promoted_while_the_primary_lives__believers_never_over
     db_wait(fixture, "leading", WAIT_LONG_MS,
             "SELECT state FROM pgkeeper.stat_leaders WHERE epoch > %lld", (long long)epoch);
     assert_int_equal(db_int(fixture, "SELECT epoch >> 40 FROM pgkeeper.leadership"), 2);
+    /* The one is what the former leader knows, the other what its successor sees; the first to write stays. */
+    check_reasons_match(fixture, "master", "lease_expired|promoted");
     check_history(fixture);
     check_alternates(all[0]);
     check_alternates(all[1]);

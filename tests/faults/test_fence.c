@@ -29,6 +29,13 @@ static void check_written(struct fixture *fixture, const char *writers)
                      0);
 }
 
+/* Why tenures have ended, and that the rest of the history is possible. */
+static void check_ends(struct fixture *fixture, const char *reasons)
+{
+    check_reasons(fixture, "master", reasons);
+    check_history(fixture);
+}
+
 static void test_fence__stopped_before_the_write__refused_in_each_form(void **state)
 {
     struct fixture *fixture = *state;
@@ -44,6 +51,7 @@ static void test_fence__stopped_before_the_write__refused_in_each_form(void **st
     contest_write(b, "write-single", "PGK_OK");
     contest_write(b, "write-late", "PGK_OK");
     check_written(fixture, "a,b,b,b");
+    check_ends(fixture, "lease_expired");
 }
 
 static void test_fence__stopped_inside_the_fence__session_ended_and_nothing_written(void **state)
@@ -65,6 +73,7 @@ static void test_fence__stopped_inside_the_fence__session_ended_and_nothing_writ
     const char *line = contest_ask(a, "write-end", "write-end ");
     assert_null(strstr(line, "PGK_OK"));
     check_written(fixture, "a,b");
+    check_ends(fixture, "lease_expired");
 }
 
 static void test_fence__stopped_between_data_and_fence__refused_and_nothing_held_up(void **state)
@@ -84,6 +93,7 @@ static void test_fence__stopped_between_data_and_fence__refused_and_nothing_held
     contest_resume(a);
     contest_write(a, "write-seal", "PGK_ERR_FENCED");
     check_written(fixture, "a,b");
+    check_ends(fixture, "lease_expired");
 }
 
 static void test_fence__stopped_after_the_write__the_write_stands(void **state)
@@ -100,6 +110,7 @@ static void test_fence__stopped_after_the_write__the_write_stands(void **state)
     contest_resume(a);
     contest_write(a, "write", "PGK_ERR_FENCED");
     check_written(fixture, "a,a,b");
+    check_ends(fixture, "lease_expired");
 }
 
 static void test_fence__repeatable_read__refused_with_a_cure(void **state)
@@ -111,6 +122,7 @@ static void test_fence__repeatable_read__refused_with_a_cure(void **state)
     assert_non_null(strstr(line, "0A000"));
     assert_non_null(strstr(line, "READ COMMITTED"));
     check_written(fixture, "a");
+    check_ends(fixture, "");
 }
 
 static void test_fence__epoch_raised_by_hand__leader_deposed_and_its_writes_refused(void **state)
@@ -126,8 +138,7 @@ static void test_fence__epoch_raised_by_hand__leader_deposed_and_its_writes_refu
     assert_int_equal(contest_revoked(a), epoch);
     assert_true(contest_granted(a) > epoch + 1);
     contest_write(a, "write", "PGK_OK");
-    check_reasons(fixture, "master", "fenced");
-    check_history(fixture);
+    check_ends(fixture, "fenced");
     check_alternates(a);
     assert_int_equal(db_int(fixture, "SELECT count(*) FROM pgkeeper.event WHERE by_hand AND act ="
                                      " 'update leadership'"),
@@ -145,6 +156,7 @@ static void test_fence__epoch_lowered_or_row_deleted_by_hand__refused(void **sta
     assert_string_equal(db_try(fixture, "TRUNCATE pgkeeper.leadership"), "55000");
     contest_write(a, "write", "PGK_OK");
     assert_int_equal(process_count(a, "revoke "), 0);
+    check_ends(fixture, "");
 }
 
 /* Sends a statement and waits until the server says that it waits for a lock. */
@@ -196,6 +208,7 @@ static void test_fence__write_and_raise_in_each_order__old_epoch_never_commits_l
     struct process *a = contest_start(fixture, "a", NULL);
     contest_granted(a);
     contest_quit(a);
+    check_ends(fixture, "resigned");
     PGconn *writer = db_connect(fixture->conninfo);
     PGconn *raiser = db_connect(fixture->conninfo);
     db_exec(fixture, "UPDATE pgkeeper.leadership SET released_at = NULL");
@@ -237,6 +250,7 @@ static void test_fence__leader_resigned__its_token_is_worthless(void **state)
     contest_write(b, "write", "PGK_OK");
     contest_ask(a, "token", "token dispatcher PGK_ERR_FENCED");
     check_written(fixture, "a,b");
+    check_ends(fixture, "resigned");
 }
 
 int main(void)

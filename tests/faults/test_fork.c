@@ -112,7 +112,9 @@ static void test_fork__parent_dies_and_child_lives__lock_is_free(void **state)
     contest_ready(fixture, "b");
     assert_int_equal(kill(middle, SIGKILL), 0);
     contest_granted(b);
+    check_reasons(fixture, "master", "lost");
     check_history(fixture);
+    check_alternates(b);
     kill(child, SIGKILL);
     waitpid(middle, NULL, 0);
     close(ready[0]);

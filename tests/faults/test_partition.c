@@ -87,8 +87,7 @@ static void test_partition__cut_off_and_terminated_exclusive__believers_never_ov
     proxy_cut(scene.proxy, PROXY_CUT_BOTH);
     db_exec(scene.fixture, "SELECT pg_terminate_backend(%d)", (int)pid);
     contest_revoked(scene.a);
-    contest_granted(scene.b);
-    wait_pause_ms(20); /* for samples of b */
+    contest_believed(scene.fixture, contest_granted(scene.b));
     check_beliefs(scene.fixture);
     proxy_cut(scene.proxy, PROXY_PASS);
     contest_ready(scene.fixture, "a");
@@ -126,6 +125,8 @@ static void test_partition__long_round_trips__no_change_of_leader(void **state)
     assert_int_equal(db_int(scene.fixture, "SELECT epoch FROM pgkeeper.leadership"), scene.epoch);
     /* A confirmation takes its time and works. */
     contest_ask(scene.a, "confirm a", "confirmed dispatcher PGK_OK");
+    check_reasons(scene.fixture, "master", "");
+    check_history(scene.fixture);
 }
 
 static void test_partition__refused_for_a_while__retries_with_backoff(void **state)
@@ -142,6 +143,7 @@ static void test_partition__refused_for_a_while__retries_with_backoff(void **sta
     assert_in_range(proxy_accepted(scene.proxy) - before, 1, 6);
     contest_quit(scene.b);
     contest_granted(scene.a);
+    check_reasons(scene.fixture, "master", "connection_lost,resigned");
     check_alternates(scene.a);
     check_history(scene.fixture);
 }
@@ -171,6 +173,8 @@ static void test_partition__standby_cut_off__nobody_notices(void **state)
     contest_ready(fixture, "c");
     contest_quit(d);
     contest_granted(c);
+    check_reasons(fixture, "master", "resigned,resigned,resigned");
+    check_alternates(c);
     check_history(fixture);
 }
 

@@ -84,6 +84,8 @@ static void test_process__process_exits_without_closing__standby_leads(void **st
     contest_granted(b);
     process_wait(a, WAIT_LONG_MS);
     check_reasons(fixture, "master", "lost");
+    check_history(fixture);
+    check_alternates(b);
 }
 
 /* A leader is stopped for longer than the session timeout and runs again. */
@@ -143,6 +145,7 @@ static void test_process__stopped_for_less_than_the_lease__goes_on_leading(void 
     assert_string_equal(word, "1");
     contest_write(a, "write", "PGK_OK");
     assert_int_equal(process_count(a, "revoke "), 0);
+    check_reasons(fixture, "master", "");
 }
 
 /* The server drops the session of a stopped leader: the one case in which only the grace keeps believers apart. */
@@ -159,10 +162,11 @@ static int64_t stop_and_terminate(struct fixture *fixture, const char *mode)
     int64_t t0_ns = wait_now_ns();
     db_exec(fixture, "SELECT pg_terminate_backend(%d)", (int)pid);
     int64_t after_ms = granted_after_ms(b, t0_ns);
-    wait_pause_ms(20); /* for samples of b */
+    contest_believed(fixture, db_int(fixture, "SELECT epoch FROM pgkeeper.leadership"));
     process_continue(a);
     contest_revoked(a);
     contest_write(a, "write", "PGK_ERR_FENCED");
+    check_reasons(fixture, "master", "terminated");
     check_history(fixture);
     check_alternates(a);
     return after_ms;
@@ -183,6 +187,9 @@ static void test_process__stopped_and_terminated_immediate__overlap_is_fenced(vo
         assert_true(belief_count_overlaps(fixture->book) > 0);
     }
 }
+
+/* Why the tenure ends: each is the only thing that happens to it. */
+static const char *const reason_of[] = {"lost", "lease_expired", "kicked"};
 
 static void disturb(struct fixture *fixture, struct process **leader, int kind, int round)
 {
@@ -209,6 +216,7 @@ static void test_process__random_kills_and_stops_exclusive__believers_never_over
     struct fixture *fixture = *state;
     struct process *all[3];
     static const char *const names[3] = {"a", "b", "c"};
+    char reasons[ROUNDS * 16] = "";
     unsigned int seed = (unsigned int)wait_now_ns();
     fprintf(stderr, "seed %u\n", seed);
     for (int i = 0; i < 3; i++) {
@@ -230,6 +238,9 @@ static void test_process__random_kills_and_stops_exclusive__believers_never_over
         assert_true(at < 3);
         int kind = rand_r(&seed) % 3;
         disturb(fixture, &all[at], kind, round);
+        size_t length = strlen(reasons);
+        snprintf(reasons + length, sizeof(reasons) - length, "%s%s", round > 0 ? "," : "",
+                 reason_of[kind]);
         if (kind != 0) {
             db_wait(fixture, "t", WAIT_LONG_MS, "SELECT epoch > %lld FROM pgkeeper.leadership",
                     (long long)epoch);
@@ -238,6 +249,7 @@ static void test_process__random_kills_and_stops_exclusive__believers_never_over
     }
     db_wait(fixture, "t", WAIT_LONG_MS, "SELECT epoch > %lld FROM pgkeeper.leadership",
             (long long)epoch);
+    check_reasons(fixture, "master", reasons);
     check_history(fixture);
     check_beliefs(fixture);
     for (int i = 0; i < 3; i++) {

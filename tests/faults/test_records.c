@@ -27,6 +27,7 @@ static void restored(struct fixture *fixture, struct process *a, int64_t t0_ns)
     fprintf(stderr, "restored after %lld ms\n",
             (long long)((wait_now_ns() - t0_ns) / WAIT_NS_PER_MS));
     assert_int_equal(process_count(a, "revoke "), 0);
+    check_reasons(fixture, "master", "");
 }
 
 static void test_records__address_changed_by_hand__restored(void **state)
@@ -145,7 +146,10 @@ static void test_records__closed_while_somebody_locks_the_record__withdrawn_afte
     assert_string_equal(
         db_text(fixture, "SELECT address FROM pgkeeper.leader WHERE component = 'dispatcher'"),
         "here");
+    check_reasons(fixture, "master", "");
     handle_close(ha);
+    check_reasons(fixture, "master", "resigned");
+    check_history(fixture);
     part_free(&stays);
     part_free(&leaves);
     recorder_free(recorder);

@@ -186,6 +186,9 @@ static void test_run_chaos__fifty_kills_and_stops__commands_never_overlap(void *
     }
     WAIT_UNTIL(witnesses_running(chaos.fixture->book) == 0, WAIT_LONG_MS);
     check_history(chaos.fixture);
+    /* Killed; stopped for too long; its command or guard killed, so given up; the same before the grant. */
+    check_reasons_match(chaos.fixture, RUNNER_COMPONENT,
+                        "((lost|lease_expired|resigned|abandoned)(,|$))+");
 }
 
 int main(void)

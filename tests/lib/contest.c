@@ -243,6 +243,14 @@ void check_reasons(struct fixture *fixture, const char *group, const char *reaso
             group);
 }
 
+void check_reasons_match(struct fixture *fixture, const char *group, const char *expression)
+{
+    db_wait(fixture, "t", WAIT_LONG_MS,
+            "SELECT coalesce(string_agg(end_reason, ',' ORDER BY epoch), '') ~ '^(%s)$'"
+            " FROM pgkeeper.leader_history WHERE group_name = '%s' AND ended_at IS NOT NULL",
+            expression, group);
+}
+
 void check_beliefs(struct fixture *fixture)
 {
     assert_in_range(atomic_load(&fixture->book->count), 1, BELIEF_MAX - 1);

@@ -53,6 +53,8 @@ void check_history(struct fixture *fixture);
 /* Waits until the reasons of the closed tenures of a group, in order, are these ("lost,resigned"; "" when none has
  * ended). */
 void check_reasons(struct fixture *fixture, const char *group, const char *reasons);
+/* The same where it depends on the moment: the list matches a regular expression. */
+void check_reasons_match(struct fixture *fixture, const char *group, const char *expression);
 /* There are beliefs, and no two of different epochs overlap. */
 void check_beliefs(struct fixture *fixture);
 /* How often text occurs in the server's log. */
