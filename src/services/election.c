@@ -204,15 +204,7 @@ pgk_status pgk_ha_election_in_group(pgk_ha *ha, const char *component, const cha
 
 pgk_status election_lock(const pgk_election *election, const char *origin, pgk_error *err)
 {
-    if (election == NULL) {
-        return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin, "election is NULL");
-    }
-    pgk_status status = ha_check_process(election->subject.ha, origin, err);
-
-    if (status == PGK_OK) {
-        pthread_mutex_lock(&election->subject.ha->lock);
-    }
-    return status;
+    return subject_lock(election != NULL ? &election->subject : NULL, "election", origin, err);
 }
 
 pgk_status election_check_started(const pgk_election *election, const char *origin, pgk_error *err)
@@ -380,26 +372,11 @@ pgk_status pgk_election_resign(pgk_election *election, pgk_error *err)
 
 pgk_status pgk_election_close(pgk_election *election, pgk_error *err)
 {
-    error_reset(err);
-    pgk_status status = election_lock(election, "election.close", err);
-
-    if (status != PGK_OK) {
-        return status;
-    }
-    election_begin_close(election);
-    subject_settle(&election->subject);
-    pthread_mutex_unlock(&election->subject.ha->lock);
-    return PGK_OK;
+    return subject_close(election != NULL ? &election->subject : NULL, "election", "election.close",
+                         err);
 }
 
 void pgk_election_free(pgk_election *election)
 {
-    /* In a forked child the lock may be held by a thread that does not exist there: the memory is left. */
-    if (election == NULL || ha_is_foreign(election->subject.ha)) {
-        return;
-    }
-    pthread_mutex_lock(&election->subject.ha->lock);
-    election_begin_close(election);
-    subject_settle(&election->subject);
-    subject_unref_unlock(&election->subject);
+    subject_free(election != NULL ? &election->subject : NULL);
 }

@@ -174,11 +174,7 @@ static void begin_close_all(pgk_ha *ha)
     while (subject != NULL) {
         struct subject *next = TAILQ_NEXT(subject, link);
 
-        if (subject->kind == SUBJECT_ELECTION) {
-            election_begin_close((pgk_election *)subject);
-        } else {
-            retriever_begin_close((pgk_retriever *)subject);
-        }
+        subject_begin_close(subject);
         subject = next;
     }
 }

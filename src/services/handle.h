@@ -124,7 +124,7 @@ pgk_status ha_check_open(const pgk_ha *ha, const char *origin, pgk_error *err);
 void ha_unref_unlock(pgk_ha *ha);
 bool ha_is_manual(const pgk_ha *ha);
 
-/* subject.c, locked but subject_init */
+/* subject.c, locked but subject_init, subject_lock, subject_close and subject_free */
 pgk_status subject_check_component(const char *component, const char *origin, pgk_error *err);
 void subject_init(struct subject *subject, enum subject_kind kind, pgk_ha *ha);
 void subject_mark_dirty(struct subject *subject);
@@ -135,6 +135,17 @@ void subject_retire(struct subject *subject);
 void subject_settle(struct subject *subject);
 /* Drops a reference and the lock; frees the subject with the last one. */
 void subject_unref_unlock(struct subject *subject);
+/* Takes the lock for a call of the application's. NULL: INVALID_ARGUMENT, naming `what`; ILLEGAL_STATE in a forked
+ * child. */
+pgk_status subject_lock(const struct subject *subject, const char *what, const char *origin,
+                        pgk_error *err);
+/* Starts its end: it leaves its group or stops watching, and is told only what it still has to be. Idempotent. */
+void subject_begin_close(struct subject *subject);
+/* A whole call of the application's: begins to close it and settles it. */
+pgk_status subject_close(struct subject *subject, const char *what, const char *origin,
+                         pgk_error *err);
+/* The same without complaint, NULL included, and the application's reference is gone. */
+void subject_free(struct subject *subject);
 
 /* notifier.c, locked */
 bool notifier_inside_callback(const pgk_ha *ha);

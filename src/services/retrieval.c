@@ -116,15 +116,7 @@ pgk_status pgk_ha_retriever(pgk_ha *ha, const char *component, pgk_retriever **r
 
 static pgk_status lock_retriever(const pgk_retriever *retriever, const char *origin, pgk_error *err)
 {
-    if (retriever == NULL) {
-        return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin, "retriever is NULL");
-    }
-    pgk_status status = ha_check_process(retriever->subject.ha, origin, err);
-
-    if (status == PGK_OK) {
-        pthread_mutex_lock(&retriever->subject.ha->lock);
-    }
-    return status;
+    return subject_lock(retriever != NULL ? &retriever->subject : NULL, "retriever", origin, err);
 }
 
 static pgk_status start(pgk_retriever *retriever, pgk_leader_fn fn, void *user, const char *origin,
@@ -204,26 +196,11 @@ pgk_status pgk_retriever_get(pgk_retriever *retriever, pgk_leader *ret_leader, p
 
 pgk_status pgk_retriever_stop(pgk_retriever *retriever, pgk_error *err)
 {
-    error_reset(err);
-    pgk_status status = lock_retriever(retriever, "retriever.stop", err);
-
-    if (status != PGK_OK) {
-        return status;
-    }
-    retriever_begin_close(retriever);
-    subject_settle(&retriever->subject);
-    pthread_mutex_unlock(&retriever->subject.ha->lock);
-    return PGK_OK;
+    return subject_close(retriever != NULL ? &retriever->subject : NULL, "retriever",
+                         "retriever.stop", err);
 }
 
 void pgk_retriever_free(pgk_retriever *retriever)
 {
-    /* In a forked child the lock may be held by a thread that does not exist there: the memory is left. */
-    if (retriever == NULL || ha_is_foreign(retriever->subject.ha)) {
-        return;
-    }
-    pthread_mutex_lock(&retriever->subject.ha->lock);
-    retriever_begin_close(retriever);
-    subject_settle(&retriever->subject);
-    subject_unref_unlock(&retriever->subject);
+    subject_free(retriever != NULL ? &retriever->subject : NULL);
 }

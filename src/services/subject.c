@@ -100,3 +100,53 @@ void subject_unref_unlock(struct subject *subject)
     }
     ha_unref_unlock(ha);
 }
+
+pgk_status subject_lock(const struct subject *subject, const char *what, const char *origin,
+                        pgk_error *err)
+{
+    if (subject == NULL) {
+        return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin, "%s is NULL", what);
+    }
+    pgk_status status = ha_check_process(subject->ha, origin, err);
+
+    if (status == PGK_OK) {
+        pthread_mutex_lock(&subject->ha->lock);
+    }
+    return status;
+}
+
+void subject_begin_close(struct subject *subject)
+{
+    if (subject->kind == SUBJECT_ELECTION) {
+        election_begin_close((pgk_election *)subject);
+    } else {
+        retriever_begin_close((pgk_retriever *)subject);
+    }
+}
+
+pgk_status subject_close(struct subject *subject, const char *what, const char *origin,
+                         pgk_error *err)
+{
+    error_reset(err);
+    pgk_status status = subject_lock(subject, what, origin, err);
+
+    if (status != PGK_OK) {
+        return status;
+    }
+    subject_begin_close(subject);
+    subject_settle(subject);
+    pthread_mutex_unlock(&subject->ha->lock);
+    return PGK_OK;
+}
+
+void subject_free(struct subject *subject)
+{
+    /* In a forked child the lock may be held by a thread that does not exist there: the memory is left. */
+    if (subject == NULL || ha_is_foreign(subject->ha)) {
+        return;
+    }
+    pthread_mutex_lock(&subject->ha->lock);
+    subject_begin_close(subject);
+    subject_settle(subject);
+    subject_unref_unlock(subject);
+}
