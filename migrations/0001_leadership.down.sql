@@ -3,7 +3,7 @@ DROP VIEW stat_contenders, stat_leaders;
 DROP FUNCTION kick(text, text), request_handover(text, text, integer, integer), find_leadership(text, text),
     listen(text), withdraw(integer, bigint, uuid, text), confirm(integer, bigint, uuid, text, text), rehearse(),
     report_end(integer, bigint, uuid, text, text), release(integer, bigint, uuid, text, boolean, integer),
-    clear_fence(integer), take_over(integer, integer, uuid, text, integer, integer, integer, integer, integer),
+    clear_fence(integer), announce_tenure(integer, bigint, text), take_over(integer, integer, uuid, text, integer, integer, integer, integer, integer),
     await_leadership(integer, integer), watch_member(integer, integer), withdraw_member(integer, text), enroll(integer, text, text),
     join_member(uuid, text, text, text), fence(integer, bigint);
 DROP TABLE event, leader_history, leader, leadership, member, schema_history, schema_meta;

@@ -268,18 +268,17 @@ BEGIN
     IF NEW.epoch <> OLD.epoch THEN
         -- Whoever changes the epoch waits for the fenced writes of the old one, also by hand.
         PERFORM pg_advisory_xact_lock(lock_class('leader'), NEW.id);
-        IF coalesce(current_setting('pgkeeper.act', true), '') = '' THEN
-            UPDATE leader_history h
-               SET end_reason = coalesce(h.end_reason, 'fenced'),
-                   end_detail = coalesce(h.end_detail, format('epoch raised by hand by %s', session_user))
-             WHERE h.leadership_id = NEW.id AND h.ended_at IS NULL;
-        END IF;
+        UPDATE leader_history h
+           SET end_reason = coalesce(h.end_reason, 'fenced'),
+               end_detail = coalesce(h.end_detail, format('epoch raised by hand by %s', session_user))
+         WHERE h.leadership_id = NEW.id AND h.ended_at IS NULL;
     END IF;
-    RETURN NEW;
+    RETURN NULL;
 END $$;
 COMMENT ON FUNCTION guard_leadership() IS 'Trigger: epochs rise only, every change of one takes the fence, rows stay.';
-CREATE TRIGGER guard_row BEFORE UPDATE OR DELETE ON leadership
-    FOR EACH ROW EXECUTE FUNCTION guard_leadership();
+-- AFTER, because a BEFORE trigger locks the row on its own account; the functions below keep these rules by themselves.
+CREATE TRIGGER guard_row AFTER UPDATE OR DELETE ON leadership
+    FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION guard_leadership();
 CREATE TRIGGER guard_table BEFORE TRUNCATE ON leadership
     FOR EACH STATEMENT EXECUTE FUNCTION guard_leadership();
 
@@ -424,87 +423,118 @@ SET search_path FROM CURRENT
 AS $$
 #variable_conflict use_column
 DECLARE
-    class       CONSTANT integer := lock_class('leadership');
-    member_name CONSTANT text := (SELECT m.name FROM member m WHERE m.id = take_over.member_id);
-    free        boolean;
-    before      leadership;
-    timeline    bigint;
-    moment      timestamptz;
+    class    CONSTANT integer := lock_class('leadership');
+    timeline CONSTANT bigint := ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint; -- fails in recovery
+    act      text := set_config('pgkeeper.act', 'take_over', true);
+    free     boolean := false;
+    before   leadership;
 BEGIN
-    IF take_over.slice_ms > 0 THEN
-        free := await_leadership(take_over.leadership_id, take_over.slice_ms);
-    ELSE
-        free := pg_try_advisory_xact_lock(class, take_over.leadership_id);
-    END IF;
-    IF free AND NOT pg_try_advisory_xact_lock(lock_class('leader'), take_over.leadership_id) THEN
-        PERFORM clear_fence(take_over.leadership_id); -- a release that is just being committed, too
-    END IF;
-    SELECT * INTO before FROM leadership l WHERE l.id = take_over.leadership_id;
-    epoch := before.epoch;
-    holder := before.member_id;
-    outcome := CASE WHEN before.id IS NULL THEN 'missing' WHEN NOT free THEN 'busy' ELSE 'taken' END;
-    IF outcome = 'taken' AND before.handover_until > clock_timestamp() AND (
-           (before.handover_to IS NULL AND before.handover_from = take_over.member_id)
-        OR (before.handover_to <> take_over.member_id AND is_alive(before.handover_to))) THEN
-        outcome := 'reserved';
-        -- Asked again before the end: the one it is reserved for may be gone by then.
-        wait_ms := ceil(extract(epoch FROM
-            least(before.handover_until, clock_timestamp() + interval '1 s') - clock_timestamp()) * 1000);
-    END IF;
-    IF outcome <> 'taken' THEN
-        RETURN NEXT; RETURN; -- what this transaction holds ends with it
+    -- Everything that can be is done before the lock is free: from then on the group has no leader.
+    LOOP
+        SELECT * INTO before FROM leadership l WHERE l.id = take_over.leadership_id;
+        holder := before.member_id;
+        epoch := before.epoch;
+        IF before.id IS NULL THEN
+            outcome := 'missing';
+        ELSIF before.handover_until > clock_timestamp() AND (
+                  (before.handover_to IS NULL AND before.handover_from = take_over.member_id)
+               OR (before.handover_to <> take_over.member_id AND is_alive(before.handover_to))) THEN
+            outcome := 'reserved';
+            -- Asked again before the end: the one it is reserved for may be gone by then.
+            wait_ms := ceil(extract(epoch FROM
+                least(before.handover_until, clock_timestamp() + interval '1 s') - clock_timestamp()) * 1000);
+        END IF;
+        EXIT WHEN free OR outcome IS NOT NULL;
+        IF take_over.slice_ms > 0 THEN
+            free := await_leadership(take_over.leadership_id, take_over.slice_ms);
+        ELSE
+            free := pg_try_advisory_xact_lock(class, take_over.leadership_id);
+        END IF;
+        IF NOT free THEN
+            outcome := 'busy';
+        ELSIF NOT pg_try_advisory_xact_lock(lock_class('leader'), take_over.leadership_id) THEN
+            PERFORM clear_fence(take_over.leadership_id); -- waits for a release that is being committed, too
+        END IF;
+        EXIT WHEN NOT free;
+    END LOOP;
+    IF outcome IS NOT NULL THEN
+        act := set_config('pgkeeper.act', '', true);
+        RETURN NEXT; RETURN; -- the locks of this transaction end with it
     END IF;
     -- From here on an error makes the library close the session, which frees the lock.
     IF NOT pg_try_advisory_lock(class, take_over.leadership_id) THEN
         RAISE EXCEPTION 'the lock of leadership % is held by another session although this transaction holds it', before.id;
     END IF;
-    IF pg_is_in_recovery() THEN
-        RAISE EXCEPTION 'this server is in recovery' USING ERRCODE = 'read_only_sql_transaction';
-    END IF;
-    timeline := ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint;
-    moment := clock_timestamp();
-    epoch := ((greatest(timeline, before.epoch >> 40) << 40) | (before.epoch & ((1::bigint << 40) - 1))) + 1;
-    wait_ms := CASE WHEN take_over.take_over_mode = 'exclusive' AND before.session_id IS NOT NULL AND before.released_at IS NULL
-                    THEN greatest(take_over.grace_ms, before.grace_ms) ELSE 0 END;
-    PERFORM set_config('pgkeeper.act', 'take_over', true);
-    UPDATE leadership l
-       SET epoch = take_over.epoch, session_id = take_over.session_id, member_id = take_over.member_id,
-           taken_at = moment, granted_at = moment + take_over.wait_ms * interval '1 ms', released_at = NULL,
-           take_over_mode = take_over.take_over_mode, heartbeat_ms = take_over.heartbeat_ms,
-           lease_ms = take_over.lease_ms, session_timeout_ms = take_over.session_timeout_ms,
-           -- Until a clean end the longest grace counts: the leader before the last one may still believe.
-           grace_ms = greatest(take_over.grace_ms, CASE WHEN before.released_at IS NULL THEN before.grace_ms END),
-           handover_to = NULL, handover_from = NULL, handover_until = NULL, handover_by = NULL
-     WHERE l.id = before.id;
-    UPDATE leader r
-       SET epoch = take_over.epoch, session_id = NULL, address = NULL, confirmed_at = NULL
-     WHERE r.cluster_id = before.cluster_id AND r.group_name = before.group_name;
-    PERFORM set_config('pgkeeper.act', '', true);
-    PERFORM announce(before.cluster_id, 'leadership');
-    -- The latest tenure is the one that may be open. Its leader may be reporting its end at this very moment, from a
-    -- session without our lock.
-    UPDATE leader_history h
-       SET ended_at = moment,
-           end_reason = CASE
-               WHEN h.end_reason IS NOT NULL THEN h.end_reason
-               WHEN timeline > before.epoch >> 40 THEN 'promoted'
-               WHEN pg_postmaster_start_time() > h.began_at THEN 'server_restarted'
-               ELSE 'lost' END
-     WHERE h.leadership_id = before.id AND (h.ended_at IS NULL OR h.ended_at > moment)
-       AND h.epoch = (SELECT max(x.epoch) FROM leader_history x WHERE x.leadership_id = before.id);
+    WITH tenure AS (
+        UPDATE leadership l
+           SET epoch = ((greatest(timeline, l.epoch >> 40) << 40) | (l.epoch & ((1::bigint << 40) - 1))) + 1,
+               session_id = take_over.session_id, member_id = take_over.member_id,
+               taken_at = clock.now, granted_at = clock.now + clock.grace_ms * interval '1 ms', released_at = NULL,
+               take_over_mode = take_over.take_over_mode, heartbeat_ms = take_over.heartbeat_ms,
+               lease_ms = take_over.lease_ms, session_timeout_ms = take_over.session_timeout_ms,
+               -- Until a clean end the longest grace counts: the leader before the last one may still believe.
+               grace_ms = greatest(take_over.grace_ms, CASE WHEN l.released_at IS NULL THEN l.grace_ms END),
+               handover_to = NULL, handover_from = NULL, handover_until = NULL, handover_by = NULL
+          FROM (SELECT clock_timestamp() AS now,
+                       CASE WHEN take_over.take_over_mode = 'exclusive' AND before.session_id IS NOT NULL AND before.released_at IS NULL
+                            THEN greatest(take_over.grace_ms, before.grace_ms) ELSE 0 END AS grace_ms
+                OFFSET 0) clock
+         WHERE l.id = take_over.leadership_id
+        RETURNING l.*, clock.grace_ms AS waits_ms
+    ), records AS (
+        UPDATE leader r
+           SET epoch = t.epoch, session_id = NULL, address = NULL, confirmed_at = NULL
+          FROM tenure t
+         WHERE r.cluster_id = t.cluster_id AND r.group_name = t.group_name
+    ), former AS (
+        -- The latest tenure is the one that may be open. Its leader may be reporting its end at this very moment, from a
+        -- session without our lock.
+        UPDATE leader_history h
+           SET ended_at = t.taken_at,
+               end_reason = CASE
+                   WHEN h.end_reason IS NOT NULL THEN h.end_reason
+                   WHEN timeline > before.epoch >> 40 THEN 'promoted'
+                   WHEN pg_postmaster_start_time() > h.began_at THEN 'server_restarted'
+                   ELSE 'lost' END
+          FROM tenure t
+         WHERE h.leadership_id = t.id AND (h.ended_at IS NULL OR h.ended_at > t.taken_at)
+           AND h.epoch = (SELECT max(x.epoch) FROM leader_history x WHERE x.leadership_id = take_over.leadership_id)
+        RETURNING h.epoch
+    )
     INSERT INTO leader_history (leadership_id, epoch, cluster_id, group_name, session_id, member_id, member_name,
                                 take_over_mode, began_at, granted_at, began_after)
-    VALUES (before.id, take_over.epoch, before.cluster_id, before.group_name, take_over.session_id, take_over.member_id,
-            coalesce(member_name, take_over.member_id::text), take_over.take_over_mode, moment,
-            moment + take_over.wait_ms * interval '1 ms',
-            CASE WHEN before.session_id IS NULL THEN 'nobody'
-                 WHEN before.released_at IS NULL THEN 'loss' ELSE 'release' END);
-    INSERT INTO event (cluster_id, subject, act, by_hand, detail)
-    VALUES (before.cluster_id, before.group_name, 'take_over', false,
-            jsonb_build_object('epoch', epoch_text(take_over.epoch), 'member_id', take_over.member_id, 'wait_ms', take_over.wait_ms));
+    SELECT t.id, t.epoch, t.cluster_id, t.group_name, t.session_id, t.member_id,
+           coalesce((SELECT m.name FROM member m WHERE m.id = t.member_id), t.member_id::text),
+           t.take_over_mode, t.taken_at, t.granted_at,
+           CASE WHEN before.session_id IS NULL THEN 'nobody'
+                WHEN before.released_at IS NULL THEN 'loss' ELSE 'release' END
+      FROM tenure t
+     WHERE (SELECT count(*) FROM former) >= 0 -- after that one has been closed
+    RETURNING 'taken', epoch, extract(milliseconds FROM granted_at - began_at) INTO outcome, epoch, wait_ms;
+    act := set_config('pgkeeper.act', '', true);
     RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION take_over(integer, integer, uuid, text, integer, integer, integer, integer, integer) IS 'Takes the lock of a group for this session, waiting at most slice_ms for it, and raises the epoch and opens a tenure, all in one transaction. outcome: taken (holder led before); busy (holder leads); reserved (a hand-over to somebody else is under way for wait_ms); missing. taken with wait_ms > 0: grant only after that.';
+COMMENT ON FUNCTION take_over(integer, integer, uuid, text, integer, integer, integer, integer, integer) IS 'Takes the lock of a group for this session, waiting at most slice_ms for it, and raises the epoch and opens a tenure, all in one transaction. outcome: taken (holder led before); busy (holder leads); reserved (a hand-over to somebody else is under way for wait_ms); missing. taken with wait_ms > 0: grant only after that. announce_tenure() is to follow.';
+
+CREATE FUNCTION announce_tenure(leadership_id integer, epoch bigint, act text) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+DECLARE
+    h leader_history;
+BEGIN
+    SELECT * INTO h FROM leader_history x WHERE x.leadership_id = announce_tenure.leadership_id AND x.epoch = announce_tenure.epoch;
+    IF h.epoch IS NOT NULL THEN
+        -- Standbys that read "released" try the lock before they read anything.
+        PERFORM announce(h.cluster_id, CASE act WHEN 'release' THEN 'released ' || h.leadership_id ELSE 'leadership' END);
+        INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+        VALUES (h.cluster_id, h.group_name, act, false, jsonb_strip_nulls(jsonb_build_object(
+                   'epoch', epoch_text(h.epoch), 'member_id', h.member_id,
+                   'wait_ms', extract(milliseconds FROM h.granted_at - h.began_at)::integer, 'reason', h.end_reason)));
+    END IF;
+    RETURN pg_backend_pid();
+END $$;
+COMMENT ON FUNCTION announce_tenure(integer, bigint, text) IS 'Tells everybody of a take_over or release that has been committed, and enters it into event: apart from it, so that nobody waits for that. Returns the backend pid, as a heartbeat does.';
 
 CREATE FUNCTION clear_fence(leadership_id integer) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
@@ -552,21 +582,16 @@ BEGIN
         UPDATE leader r SET session_id = NULL, address = NULL, confirmed_at = NULL
          WHERE r.cluster_id = l.cluster_id AND r.group_name = l.group_name AND r.session_id = release.session_id;
         PERFORM set_config('pgkeeper.act', '', true);
-        -- Standbys that read "released" try the lock before they read anything.
-        PERFORM announce(l.cluster_id, 'released ' || l.id);
         UPDATE leader_history h
            SET ended_at = clock_timestamp(),
                end_reason = CASE WHEN release.granted THEN release.reason ELSE 'abandoned' END
          WHERE h.leadership_id = l.id AND h.ended_at IS NULL;
-        INSERT INTO event (cluster_id, subject, act, by_hand, detail)
-        VALUES (l.cluster_id, l.group_name, 'release', false,
-                jsonb_build_object('epoch', epoch_text(l.epoch), 'reason', release.reason, 'granted', release.granted));
     END IF;
     -- Frees the lock at once; a successor waits for this transaction at the row.
     PERFORM pg_advisory_unlock(lock_class('leadership'), release.leadership_id);
     RETURN outcome;
 END $$;
-COMMENT ON FUNCTION release(integer, bigint, uuid, text, boolean, integer) IS 'Ends a tenure cleanly: marks it released, empties its records, tells everybody, frees the lock. granted false: given up within the grace, so a successor waits its own in full. done, or fenced when the tenure had ended.';
+COMMENT ON FUNCTION release(integer, bigint, uuid, text, boolean, integer) IS 'Ends a tenure cleanly: marks it released, empties its records, frees the lock. granted false: given up within the grace, so a successor waits its own in full. done, or fenced when the tenure had ended. announce_tenure() is to follow.';
 
 CREATE FUNCTION report_end(leadership_id integer, epoch bigint, session_id uuid, reason text, detail text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT

@@ -84,7 +84,7 @@ GRANT USAGE ON SCHEMA :"schema" TO :"application", :"monitor", :"operator";
 -- Functions by name, so that a new signature needs no new line; each must exist.
 CREATE TEMPORARY TABLE pgkeeper_grants ON COMMIT DROP AS
 SELECT w.name, w.role_name, p.oid AS found
-  FROM (SELECT unnest('{fence, join_member, enroll, withdraw_member, watch_member, take_over, release, report_end, rehearse,
+  FROM (SELECT unnest('{fence, join_member, enroll, withdraw_member, watch_member, take_over, release, announce_tenure, report_end, rehearse,
                         confirm, withdraw, listen, channel, is_held, is_alive, epoch_text, lock_class}'::text[]), :'application'
         UNION ALL
         SELECT unnest('{is_held, is_alive, epoch_text, listen, channel}'::text[]), :'monitor'

@@ -104,7 +104,7 @@ void contend_act(struct backend *backend, struct backend_group *group, enum grou
 bool contend_busy(const struct backend *backend)
 {
     for (const struct backend_group *g = backend->groups; g != NULL; g = g->next) {
-        if (g->rules.state == GROUP_TRYING || rules_holds(&g->rules)) {
+        if (g->rules.state == GROUP_TRYING || rules_holds(&g->rules) || g->announcement != NULL) {
             return true;
         }
     }
@@ -163,7 +163,8 @@ static void sweep_groups(struct backend *backend)
 {
     for (struct backend_group **at = &backend->groups; *at != NULL;) {
         struct backend_group *group = *at;
-        if (group->wanted || group->rules.state != GROUP_WAITING || group == backend->subject) {
+        if (group->wanted || group->rules.state != GROUP_WAITING || group == backend->subject ||
+            group->announcement != NULL) {
             at = &group->next;
             continue;
         }
@@ -205,6 +206,7 @@ static void lost(struct backend *backend)
         }
         contend_act(backend, g, act);
         g->leadership_id = 0;
+        g->announcement = NULL; /* whoever needs it looks for himself by and by */
         g->release_until_ns = 0;
         if (g->wanted) {
             backend->env.sink.group_fault(backend->env.sink.ctx, g->ctx, fault);
@@ -280,7 +282,7 @@ static void take_over_answered(struct backend *backend, struct backend_group *gr
     bool waited = backend->waiting;
     backend->waiting = false;
     if (strcmp(outcome, "taken") == 0) {
-        backend->heartbeat_at_ns = now; /* the lease counts from before the wait */
+        group->announcement = "take_over";
         try_what_led(backend, holder);
         contend_act(backend, group, rules_taken(&group->rules, now, epoch, wait_ns));
         if (!group->wanted) {
@@ -305,6 +307,9 @@ static void release_answered(struct backend *backend, struct backend_group *grou
                          ? profile_of(backend)->session_timeout_ms
                          : 0;
     int64_t now = clock_now_ns();
+    if (strcmp(cell(backend, 0), "done") == 0) {
+        group->announcement = "release";
+    }
     rules_released(&group->rules, now, ms_to_ns(stand_back));
     group->release_until_ns = 0;
     /* The successor may have been announced before this answer came, while nobody was to be
@@ -328,6 +333,8 @@ static void group_answered(struct backend *backend)
         break;
     case STMT_TAKE_OVER:
         take_over_answered(backend, group);
+        break;
+    case STMT_ANNOUNCE_TENURE:
         break;
     default:
         release_answered(backend, group);
@@ -483,6 +490,15 @@ static void ask_take_over(const struct backend *backend, struct backend_group *g
     question->wait_ms = wait_ms;
 }
 
+static void ask_announcement(struct backend_group *group, struct question *question)
+{
+    question->id = STMT_ANNOUNCE_TENURE;
+    param_number(question, 0, group->leadership_id);
+    param_number(question, 1, group->rules.epoch);
+    question->params[2] = group->announcement;
+    group->announcement = NULL;
+}
+
 static void ask_release(const struct backend *backend, struct backend_group *group,
                         struct question *question)
 {
@@ -497,6 +513,16 @@ static void ask_release(const struct backend *backend, struct backend_group *gro
     question->params[3] = group->rules.end_reason;
     question->params[4] = group->rules.granted ? "t" : "f";
     param_number(question, 5, group->wanted ? profile->session_timeout_ms : 0);
+}
+
+/* [lock] */
+static struct backend_group *unannounced(const struct backend *backend)
+{
+    struct backend_group *group = backend->groups;
+    while (group != NULL && group->announcement == NULL) {
+        group = group->next;
+    }
+    return group;
 }
 
 /* The next group that something is due for; what is due is told by its state. */
@@ -558,6 +584,11 @@ static bool choose_question(struct backend *backend, struct question *question)
         } else {
             ask_join(backend, question);
         }
+        return true;
+    }
+    backend->subject = unannounced(backend);
+    if (backend->subject != NULL) {
+        ask_announcement(backend->subject, question);
         return true;
     }
     if (now >= backend->heartbeat_at_ns) {
@@ -699,6 +730,9 @@ int64_t contend_next_ns(const struct backend *backend)
         }
         if (g->rules.state == GROUP_GRACE) {
             next = earlier(next, g->rules.grant_at_ns);
+        }
+        if (free && g->announcement != NULL) {
+            next = 0;
         }
         if (free && g->rules.state == GROUP_RELEASING) {
             next = earlier(next, g->release_at_ns);

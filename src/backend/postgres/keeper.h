@@ -32,6 +32,7 @@ struct backend_group {
     struct group_rules rules; /* [lock] */
     struct record *records;   /* [lock] of the present tenure */
     int32_t leadership_id;    /* [lock] 0: not enrolled in this lock session */
+    const char *announcement; /* [lock] act that is committed and not yet announced; NULL: none */
     int64_t release_at_ns;    /* RELEASING: when to send it (again) */
     int64_t release_until_ns; /* RELEASING: when to give up; 0: not yet sent */
 };

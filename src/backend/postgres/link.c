@@ -285,8 +285,9 @@ static pgk_status prepare(const struct link_request *request, const struct link 
                           pgk_error *err)
 {
     static const enum statement_id lock[] = {
-        STMT_HEARTBEAT, STMT_HEARTBEAT_DURABLE, STMT_JOIN_MEMBER, STMT_ENROLL,   STMT_TAKE_OVER,
-        STMT_RELEASE,   STMT_REPORT_END,        STMT_READ,        STMT_REHEARSE, STMT_COUNT};
+        STMT_HEARTBEAT, STMT_HEARTBEAT_DURABLE, STMT_JOIN_MEMBER, STMT_ENROLL, STMT_TAKE_OVER,
+        STMT_RELEASE,   STMT_ANNOUNCE_TENURE,   STMT_REPORT_END,  STMT_READ,   STMT_REHEARSE,
+        STMT_COUNT};
     static const enum statement_id sentinel[] = {STMT_WATCH_MEMBER, STMT_COUNT};
     static const enum statement_id listener[] = {
         STMT_LISTEN,          STMT_READ,   STMT_CONFIRM, STMT_WITHDRAW,

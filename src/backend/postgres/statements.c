@@ -18,6 +18,7 @@ const struct statement statements[STMT_COUNT] = {
     [STMT_WITHDRAW_MEMBER] = {"withdraw_member", sql_leadership_withdraw_member, 2, 1},
     [STMT_TAKE_OVER] = {"take_over", sql_leadership_take_over, 9, 4},
     [STMT_RELEASE] = {"release", sql_leadership_release, 6, 1},
+    [STMT_ANNOUNCE_TENURE] = {"announce_tenure", sql_leadership_announce_tenure, 3, 1},
     [STMT_REPORT_END] = {"report_end", sql_leadership_report_end, 5, 1},
     [STMT_CONFIRM] = {"confirm", sql_leadership_confirm, 5, 1},
     [STMT_WITHDRAW] = {"withdraw", sql_leadership_withdraw, 4, 1},
