@@ -215,6 +215,12 @@ enum session_event session_step(struct session *session, int64_t now_ns)
         if (alive && !session->doomed) {
             return SESSION_RESULT;
         }
+        if (!session->doomed && session->status == PGK_ERR_CONNECTION &&
+            session->error.sqlstate[0] != '\0') {
+            /* The server's last word came as the answer: it knows why, the broken connection does not. */
+            session->fault = session->error;
+            session->doomed = true;
+        }
     }
     if (!alive || session->doomed) {
         return lost(session, now_ns, PGK_ERR_CONNECTION, PQerrorMessage(session->link.conn));
