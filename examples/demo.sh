@@ -138,7 +138,8 @@ until_sql() {
 
 standbys_ready() {
     until_sql 'standbys in place' "$1" \
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = 'member'::regclass"
+        "SELECT count(DISTINCT pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+            AND classid IN ('member'::regclass, 'leadership'::regclass)"
 }
 
 # Until the leader has written a few times in this epoch.
