@@ -423,11 +423,13 @@ SET search_path FROM CURRENT
 AS $$
 #variable_conflict use_column
 DECLARE
-    class    CONSTANT integer := lock_class('leadership');
-    timeline CONSTANT bigint := ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint; -- fails in recovery
-    act      text := set_config('pgkeeper.act', 'take_over', true);
-    free     boolean := false;
-    before   leadership;
+    class       CONSTANT integer := lock_class('leadership');
+    timeline    CONSTANT bigint := ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint; -- fails in recovery
+    member_name CONSTANT text := (SELECT m.name FROM member m WHERE m.id = take_over.member_id);
+    act         text := set_config('pgkeeper.act', 'take_over', true);
+    free        boolean := false;
+    before      leadership;
+    moment      timestamptz;
 BEGIN
     -- Everything that can be is done before the lock is free: from then on the group has no leader.
     LOOP
@@ -465,52 +467,41 @@ BEGIN
     IF NOT pg_try_advisory_lock(class, take_over.leadership_id) THEN
         RAISE EXCEPTION 'the lock of leadership % is held by another session although this transaction holds it', before.id;
     END IF;
-    WITH tenure AS (
-        UPDATE leadership l
-           SET epoch = ((greatest(timeline, l.epoch >> 40) << 40) | (l.epoch & ((1::bigint << 40) - 1))) + 1,
-               session_id = take_over.session_id, member_id = take_over.member_id,
-               taken_at = clock.now, granted_at = clock.now + clock.grace_ms * interval '1 ms', released_at = NULL,
-               take_over_mode = take_over.take_over_mode, heartbeat_ms = take_over.heartbeat_ms,
-               lease_ms = take_over.lease_ms, session_timeout_ms = take_over.session_timeout_ms,
-               -- Until a clean end the longest grace counts: the leader before the last one may still believe.
-               grace_ms = greatest(take_over.grace_ms, CASE WHEN l.released_at IS NULL THEN l.grace_ms END),
-               handover_to = NULL, handover_from = NULL, handover_until = NULL, handover_by = NULL
-          FROM (SELECT clock_timestamp() AS now,
-                       CASE WHEN take_over.take_over_mode = 'exclusive' AND before.session_id IS NOT NULL AND before.released_at IS NULL
-                            THEN greatest(take_over.grace_ms, before.grace_ms) ELSE 0 END AS grace_ms
-                OFFSET 0) clock
-         WHERE l.id = take_over.leadership_id
-        RETURNING l.*, clock.grace_ms AS waits_ms
-    ), records AS (
-        UPDATE leader r
-           SET epoch = t.epoch, session_id = NULL, address = NULL, confirmed_at = NULL
-          FROM tenure t
-         WHERE r.cluster_id = t.cluster_id AND r.group_name = t.group_name
-    ), former AS (
-        -- The latest tenure is the one that may be open. Its leader may be reporting its end at this very moment, from a
-        -- session without our lock.
-        UPDATE leader_history h
-           SET ended_at = t.taken_at,
-               end_reason = CASE
-                   WHEN h.end_reason IS NOT NULL THEN h.end_reason
-                   WHEN timeline > before.epoch >> 40 THEN 'promoted'
-                   WHEN pg_postmaster_start_time() > h.began_at THEN 'server_restarted'
-                   ELSE 'lost' END
-          FROM tenure t
-         WHERE h.leadership_id = t.id AND (h.ended_at IS NULL OR h.ended_at > t.taken_at)
-           AND h.epoch = (SELECT max(x.epoch) FROM leader_history x WHERE x.leadership_id = take_over.leadership_id)
-        RETURNING h.epoch
-    )
+    moment := clock_timestamp();
+    wait_ms := CASE WHEN take_over.take_over_mode = 'exclusive' AND before.session_id IS NOT NULL AND before.released_at IS NULL
+                    THEN greatest(take_over.grace_ms, before.grace_ms) ELSE 0 END;
+    UPDATE leadership l
+       SET epoch = ((greatest(timeline, l.epoch >> 40) << 40) | (l.epoch & ((1::bigint << 40) - 1))) + 1,
+           session_id = take_over.session_id, member_id = take_over.member_id,
+           taken_at = moment, granted_at = moment + take_over.wait_ms * interval '1 ms', released_at = NULL,
+           take_over_mode = take_over.take_over_mode, heartbeat_ms = take_over.heartbeat_ms,
+           lease_ms = take_over.lease_ms, session_timeout_ms = take_over.session_timeout_ms,
+           -- Until a clean end the longest grace counts: the leader before the last one may still believe.
+           grace_ms = greatest(take_over.grace_ms, CASE WHEN before.released_at IS NULL THEN before.grace_ms END),
+           handover_to = NULL, handover_from = NULL, handover_until = NULL, handover_by = NULL
+     WHERE l.id = before.id
+    RETURNING 'taken', l.epoch INTO outcome, epoch;
+    UPDATE leader r
+       SET epoch = take_over.epoch, session_id = NULL, address = NULL, confirmed_at = NULL
+     WHERE r.cluster_id = before.cluster_id AND r.group_name = before.group_name;
+    -- The latest tenure is the one that may be open. Its leader may be reporting its end at this very moment, from a
+    -- session without our lock.
+    UPDATE leader_history h
+       SET ended_at = moment,
+           end_reason = CASE
+               WHEN h.end_reason IS NOT NULL THEN h.end_reason
+               WHEN timeline > before.epoch >> 40 THEN 'promoted'
+               WHEN pg_postmaster_start_time() > h.began_at THEN 'server_restarted'
+               ELSE 'lost' END
+     WHERE h.leadership_id = before.id AND (h.ended_at IS NULL OR h.ended_at > moment)
+       AND h.epoch = (SELECT max(x.epoch) FROM leader_history x WHERE x.leadership_id = before.id);
     INSERT INTO leader_history (leadership_id, epoch, cluster_id, group_name, session_id, member_id, member_name,
                                 take_over_mode, began_at, granted_at, began_after)
-    SELECT t.id, t.epoch, t.cluster_id, t.group_name, t.session_id, t.member_id,
-           coalesce((SELECT m.name FROM member m WHERE m.id = t.member_id), t.member_id::text),
-           t.take_over_mode, t.taken_at, t.granted_at,
-           CASE WHEN before.session_id IS NULL THEN 'nobody'
-                WHEN before.released_at IS NULL THEN 'loss' ELSE 'release' END
-      FROM tenure t
-     WHERE (SELECT count(*) FROM former) >= 0 -- after that one has been closed
-    RETURNING 'taken', epoch, extract(milliseconds FROM granted_at - began_at) INTO outcome, epoch, wait_ms;
+    VALUES (before.id, take_over.epoch, before.cluster_id, before.group_name, take_over.session_id, take_over.member_id,
+            coalesce(member_name, take_over.member_id::text), take_over.take_over_mode, moment,
+            moment + take_over.wait_ms * interval '1 ms',
+            CASE WHEN before.session_id IS NULL THEN 'nobody'
+                 WHEN before.released_at IS NULL THEN 'loss' ELSE 'release' END);
     act := set_config('pgkeeper.act', '', true);
     RETURN NEXT;
 END $$;

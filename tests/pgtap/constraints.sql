@@ -5,8 +5,8 @@ SELECT plan(59);
 SELECT tables_are(current_schema(), ARRAY['schema_meta', 'schema_history', 'member', 'leadership', 'leader', 'leader_history', 'event']);
 SELECT views_are(current_schema(), ARRAY['stat_leaders', 'stat_contenders']);
 SELECT functions_are(current_schema(), ARRAY[
-    'announce_change', 'channel', 'clear_fence', 'confirm', 'enroll', 'epoch_text', 'fence', 'find_leadership', 'guard_leadership',
-    'is_alive', 'is_held', 'join_member', 'kick', 'listen', 'lock_class', 'rehearse', 'release', 'report_end', 'request_handover',
+    'announce', 'announce_change', 'announce_tenure', 'await_leadership', 'channel', 'clear_fence', 'confirm', 'enroll', 'epoch_text', 'fence',
+    'find_leadership', 'guard_leadership', 'is_alive', 'is_held', 'join_member', 'kick', 'listen', 'lock_class', 'rehearse', 'release', 'report_end', 'request_handover',
     'take_over', 'watch_member', 'withdraw', 'withdraw_member']);
 SELECT triggers_are(current_schema(), 'leadership', ARRAY['guard_row', 'guard_table', 'announce']);
 SELECT triggers_are(current_schema(), 'leader', ARRAY['announce']);
