@@ -65,6 +65,14 @@ typedef struct pgk_token {
 } pgk_token;
 
 /*
+ * The token of a store that is opened without a fence on purpose, for tools and tests: what it
+ * writes is not stopped by any take-over. Recognised by its address, so no copy of it works and no
+ * zeroed token passes for it. Static. Since 0.1.
+ */
+PGK_API const pgk_token *pgk_token_unfenced(void);
+#define PGK_UNFENCED (pgk_token_unfenced())
+
+/*
  * Makes an election handle for a component. Touches nothing remote. `component` is copied. Free it
  * with pgk_election_free. PGK_ERR_INVALID_ARGUMENT: name empty, over 200 bytes or not UTF-8.
  * PGK_ERR_ILLEGAL_STATE: handle closed, opened for retrieval only, or of another process. Since

@@ -2,10 +2,15 @@
 #ifndef PGKEEPER_PGKEEPER_H
 #define PGKEEPER_PGKEEPER_H
 
+#include <pgkeeper/checkpoint.h>
 #include <pgkeeper/config.h>
 #include <pgkeeper/election.h>
 #include <pgkeeper/export.h>
 #include <pgkeeper/ha.h>
+#include <pgkeeper/job_graph.h>
+#include <pgkeeper/job_registry.h>
+#include <pgkeeper/job_result.h>
+#include <pgkeeper/recovery.h>
 #include <pgkeeper/retrieval.h>
 #include <pgkeeper/status.h>
 #include <pgkeeper/uuid.h>
