@@ -1,0 +1,26 @@
+-- Adds an entry, and moves out of the list what the caller found to be subsumed, all or nothing.
+-- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 job id, $5 id of this write, $6 checkpoint id,
+-- $7 kind, $8 retention, $9 metadata (NULL: pointer), $10 pointer, $11 SHA-256 of either,
+-- $12 completed (milliseconds since 1970), $13 ids of checkpoints to be discarded, $14 ids of entries to be retained.
+-- Columns: outcome (done: new or repeated; exists), ids that moved out. SQLSTATE PK001 when fenced.
+-- Safe to retry with the same $5.
+WITH f AS MATERIALIZED (
+    SELECT CASE WHEN $1::integer IS NULL THEN true ELSE fence($1::integer, $2::bigint) END AS ok),
+w AS (
+    INSERT INTO checkpoint AS c (cluster_id, job_id, checkpoint_id, op_id, epoch, kind, retention, metadata, pointer, sha256,
+                                 completed_at)
+    SELECT $3::text, $4::uuid, $6::bigint, $5::uuid, coalesce($2::bigint, 0), $7::text, $8::text, $9::bytea, $10::text,
+           $11::bytea, timestamptz 'epoch' + $12::bigint * interval '1 ms'
+      FROM f WHERE f.ok
+    ON CONFLICT (cluster_id, job_id, checkpoint_id) DO UPDATE SET updated_at = clock_timestamp()
+     WHERE c.op_id = EXCLUDED.op_id
+    RETURNING 1),
+moved AS (
+    UPDATE checkpoint c
+       SET state = CASE WHEN c.kind = 'checkpoint' AND c.checkpoint_id = ANY ($13::bigint[]) THEN 'discarding' ELSE 'retained' END,
+           epoch = coalesce($2::bigint, 0), updated_at = clock_timestamp()
+     WHERE c.cluster_id = $3::text AND c.job_id = $4::uuid AND c.state = 'completed'
+       AND c.checkpoint_id = ANY ($13::bigint[] || $14::bigint[]) AND EXISTS (SELECT FROM w)
+    RETURNING c.checkpoint_id)
+SELECT CASE WHEN EXISTS (SELECT FROM w) THEN 'done' ELSE 'exists' END, ARRAY(SELECT m.checkpoint_id FROM moved m)
+  FROM f

@@ -1,0 +1,25 @@
+-- Reads one graph; the store owns it then.
+-- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 job id, $5 store id (NULL: only look).
+-- Columns: outcome (done, missing), id of its write, version, epoch, SHA-256, graph, SHA-256 of requirements,
+-- requirements. SQLSTATE PK001 when fenced. Safe to retry.
+WITH f AS MATERIALIZED (
+    SELECT CASE WHEN $1::integer IS NULL THEN true ELSE fence($1::integer, $2::bigint) END AS ok),
+owned AS (
+    UPDATE job_graph g
+       -- Stores that have ended are dropped on the way.
+       SET owners = $5::uuid || ARRAY(SELECT s.store_id FROM job_store s
+                                       WHERE s.store_id = ANY (g.owners) AND s.store_id <> $5::uuid),
+           disowned = array_remove(g.disowned, $5::uuid)
+      FROM f
+     WHERE f.ok AND $5::uuid IS NOT NULL AND g.cluster_id = $3::text AND g.job_id = $4::uuid
+       AND NOT (g.owners @> ARRAY[$5::uuid] AND NOT g.disowned @> ARRAY[$5::uuid])
+    RETURNING g.op_id, g.version, g.epoch, g.sha256, g.graph, g.requirements_sha256, g.requirements),
+found AS (
+    SELECT * FROM owned
+    UNION ALL
+    SELECT g.op_id, g.version, g.epoch, g.sha256, g.graph, g.requirements_sha256, g.requirements
+      FROM job_graph g
+     WHERE g.cluster_id = $3::text AND g.job_id = $4::uuid AND NOT EXISTS (SELECT FROM owned))
+SELECT CASE WHEN r.op_id IS NULL THEN 'missing' ELSE 'done' END,
+       r.op_id, r.version, r.epoch, r.sha256, r.graph, r.requirements_sha256, r.requirements
+  FROM f LEFT JOIN found r ON true

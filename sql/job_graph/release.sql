@@ -1,0 +1,15 @@
+-- The store no longer owns a graph, however it came to own it.
+-- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 job id, $5 store id.
+-- Column: outcome (done, missing); SQLSTATE PK001 when fenced. Safe to retry.
+WITH f AS MATERIALIZED (
+    SELECT CASE WHEN $1::integer IS NULL THEN true ELSE fence($1::integer, $2::bigint) END AS ok),
+w AS (
+    UPDATE job_graph g
+       SET owners = array_remove(g.owners, $5::uuid),
+           -- Stores that have recovered all, and that have not ended: only they need to be named as having let go.
+           disowned = ARRAY(SELECT s.store_id FROM job_store s
+                             WHERE s.claims IS NOT NULL AND (s.store_id = $5::uuid OR s.store_id = ANY (g.disowned)))
+      FROM f
+     WHERE f.ok AND g.cluster_id = $3::text AND g.job_id = $4::uuid
+    RETURNING 1)
+SELECT CASE WHEN EXISTS (SELECT FROM w) THEN 'done' ELSE 'missing' END FROM f

@@ -1,0 +1,17 @@
+-- Enters a store, or renews its entry; ends those of tenures that are over. A store that does not listen and has no
+-- fence need not be entered.
+-- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 store id, $5 does it listen?
+-- Column: outcome (done); SQLSTATE PK001 when fenced. Safe to retry.
+WITH f AS MATERIALIZED (
+    SELECT CASE WHEN $1::integer IS NULL THEN true ELSE fence($1::integer, $2::bigint) END AS ok),
+ended AS (
+    DELETE FROM job_store s USING f
+     WHERE f.ok AND s.cluster_id = $3::text AND s.store_id <> $4::uuid
+       AND CASE WHEN s.leadership_id IS NULL THEN s.started_at < clock_timestamp() - interval '1 day'
+                ELSE NOT EXISTS (SELECT FROM leadership l WHERE l.id = s.leadership_id AND l.epoch = s.epoch
+                                                            AND l.released_at IS NULL) END),
+entered AS (
+    INSERT INTO job_store AS s (store_id, cluster_id, leadership_id, epoch, listening)
+    SELECT $4::uuid, $3::text, $1::integer, coalesce($2::bigint, 0), $5::boolean FROM f WHERE f.ok
+    ON CONFLICT (store_id) DO UPDATE SET listening = EXCLUDED.listening, started_at = clock_timestamp())
+SELECT 'done' FROM f

@@ -1,0 +1,36 @@
+-- All that a new leader needs, as of one snapshot and in this order: dirty results, jobs without a result, entries that
+-- are discarding. The store owns the graphs from then on (job_graph/recover_all.sql). Not fenced: it changes nothing
+-- but the store's own row. Any number of rows; safe to retry.
+-- $1 cluster id, $2 store id (NULL: owns nothing), $3 results?, $4 jobs?, $5 discards?
+-- Columns: kind (result, job, discard), job id, then
+--   result:  3 status, 4 job name, 5 failure, 6 format version, 7 net runtime in ms, 8 started, 9 ended,
+--            10 epoch, 11 SHA-256, 12 accumulators
+--   job:     3 kind and 4 retention of its latest checkpoint, 5 its pointer, 6 -, 7 version of the graph,
+--            8 what the counter issues next, 9 -, 10 epoch, 11 SHA-256, 12 graph, 13 SHA-256 of requirements,
+--            14 requirements, 15 id of the graph's write, 16 checkpoint id, 17 completed, 18 epoch,
+--            19 SHA-256, 20 metadata
+--   discard: 3 kind, 4 retention, 5 pointer, 16 checkpoint id, 17 completed, 18 epoch
+-- Times are milliseconds since 1970.
+WITH claimed AS (UPDATE job_store s SET claims = pg_current_snapshot() WHERE s.store_id = $2::uuid)
+SELECT 'result', r.job_id, r.status, r.job_name, r.failure, r.format_version, r.net_runtime_ms,
+       floor(extract(epoch FROM r.job_started_at) * 1000)::bigint, floor(extract(epoch FROM r.job_ended_at) * 1000)::bigint,
+       r.epoch, r.accumulators_sha256, r.accumulators,
+       NULL::bytea, NULL::bytea, NULL::uuid, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bytea, NULL::bytea
+  FROM job_result r
+ WHERE $3::boolean AND r.cluster_id = $1::text AND r.state = 'dirty'
+UNION ALL
+SELECT 'job', g.job_id, c.kind, c.retention, c.pointer, NULL, g.version, coalesce(n.next_id, 1), NULL,
+       g.epoch, g.sha256, g.graph, g.requirements_sha256, g.requirements, g.op_id,
+       c.checkpoint_id, floor(extract(epoch FROM c.completed_at) * 1000)::bigint, c.epoch, c.sha256, c.metadata
+  FROM job_graph g
+  LEFT JOIN checkpoint_counter n ON n.cluster_id = g.cluster_id AND n.job_id = g.job_id
+  LEFT JOIN (SELECT x.job_id, max(x.checkpoint_id) AS checkpoint_id FROM checkpoint x
+              WHERE x.cluster_id = $1::text AND x.state = 'completed' GROUP BY x.job_id) latest ON latest.job_id = g.job_id
+  LEFT JOIN checkpoint c ON c.cluster_id = $1::text AND c.job_id = latest.job_id AND c.checkpoint_id = latest.checkpoint_id
+ WHERE $4::boolean AND g.cluster_id = $1::text
+   AND NOT EXISTS (SELECT FROM job_result r WHERE r.cluster_id = g.cluster_id AND r.job_id = g.job_id)
+UNION ALL
+SELECT 'discard', c.job_id, c.kind, c.retention, c.pointer, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+       c.checkpoint_id, floor(extract(epoch FROM c.completed_at) * 1000)::bigint, c.epoch, NULL, NULL
+  FROM checkpoint c
+ WHERE $5::boolean AND c.cluster_id = $1::text AND c.state = 'discarding'
