@@ -4,8 +4,7 @@
 -- $12 completed (milliseconds since 1970), $13 ids of checkpoints to be discarded, $14 ids of entries to be retained.
 -- Columns: outcome (done: new or repeated; exists), ids that moved out. SQLSTATE PK001 when fenced.
 -- Safe to retry with the same $5.
-WITH f AS MATERIALIZED (
-    SELECT CASE WHEN $1::integer IS NULL THEN true ELSE fence($1::integer, $2::bigint) END AS ok),
+WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
 w AS (
     INSERT INTO checkpoint AS c (cluster_id, job_id, checkpoint_id, op_id, epoch, kind, retention, metadata, pointer, sha256,
                                  completed_at)

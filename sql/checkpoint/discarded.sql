@@ -2,7 +2,7 @@
 -- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 job id, $5 checkpoint id.
 -- Column: outcome (done, missing); SQLSTATE PK001 when fenced. Safe to retry.
 WITH f AS MATERIALIZED (
-    SELECT CASE WHEN $1::integer IS NULL THEN true ELSE fence($1::integer, $2::bigint) END AS ok,
+    SELECT may_write($1::integer, $2::bigint) AS ok,
            set_config('pgkeeper.act', 'discarded', true)),
 gone AS (
     DELETE FROM checkpoint c USING f

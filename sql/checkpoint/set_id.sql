@@ -1,7 +1,6 @@
 -- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 job id, $5 id of this write, $6 number to be
 -- issued next. Column: outcome (done: set or repeated); SQLSTATE PK001 when fenced. Safe to retry with the same $5.
-WITH f AS MATERIALIZED (
-    SELECT CASE WHEN $1::integer IS NULL THEN true ELSE fence($1::integer, $2::bigint) END AS ok),
+WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
 w AS (
     INSERT INTO checkpoint_counter AS n (cluster_id, job_id, next_id, op_id, epoch)
     SELECT $3::text, $4::uuid, $6::bigint, $5::uuid, coalesce($2::bigint, 0) FROM f WHERE f.ok

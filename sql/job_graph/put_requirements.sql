@@ -1,7 +1,6 @@
 -- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 job id, $5 requirements, $6 their SHA-256.
 -- Column: outcome (done, missing); SQLSTATE PK001 when fenced. Safe to retry: the same bytes again.
-WITH f AS MATERIALIZED (
-    SELECT CASE WHEN $1::integer IS NULL THEN true ELSE fence($1::integer, $2::bigint) END AS ok),
+WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
 w AS (
     UPDATE job_graph g
        SET requirements = $5::bytea, requirements_sha256 = $6::bytea, updated_at = clock_timestamp()

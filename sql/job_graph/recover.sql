@@ -2,8 +2,7 @@
 -- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 job id, $5 store id (NULL: only look).
 -- Columns: outcome (done, missing), id of its write, version, epoch, SHA-256, graph, SHA-256 of requirements,
 -- requirements. SQLSTATE PK001 when fenced. Safe to retry.
-WITH f AS MATERIALIZED (
-    SELECT CASE WHEN $1::integer IS NULL THEN true ELSE fence($1::integer, $2::bigint) END AS ok),
+WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
 owned AS (
     UPDATE job_graph g
        -- Stores that have ended are dropped on the way.

@@ -2,8 +2,7 @@
 -- fence need not be entered.
 -- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 store id, $5 does it listen?
 -- Column: outcome (done); SQLSTATE PK001 when fenced. Safe to retry.
-WITH f AS MATERIALIZED (
-    SELECT CASE WHEN $1::integer IS NULL THEN true ELSE fence($1::integer, $2::bigint) END AS ok),
+WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
 ended AS (
     DELETE FROM job_store s USING f
      WHERE f.ok AND s.cluster_id = $3::text AND s.store_id <> $4::uuid

@@ -1,7 +1,7 @@
 -- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 job id.
 -- Column: outcome (done, missing); SQLSTATE PK001 when fenced. Safe to retry.
 WITH f AS MATERIALIZED (
-    SELECT CASE WHEN $1::integer IS NULL THEN true ELSE fence($1::integer, $2::bigint) END AS ok,
+    SELECT may_write($1::integer, $2::bigint) AS ok,
            set_config('pgkeeper.act', 'clear', true)),
 gone AS (
     DELETE FROM job_status s USING f WHERE f.ok AND s.cluster_id = $3::text AND s.job_id = $4::uuid RETURNING 1)

@@ -1,8 +1,7 @@
 -- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 job id, $5 id of this write,
 -- $6 status (RUNNING, DONE).
 -- Column: outcome (done); SQLSTATE PK001 when fenced. Safe to retry.
-WITH f AS MATERIALIZED (
-    SELECT CASE WHEN $1::integer IS NULL THEN true ELSE fence($1::integer, $2::bigint) END AS ok),
+WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
 w AS (
     INSERT INTO job_status AS s (cluster_id, job_id, status, op_id, epoch)
     SELECT $3::text, $4::uuid, $6::text, $5::uuid, coalesce($2::bigint, 0) FROM f WHERE f.ok
