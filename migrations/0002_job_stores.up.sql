@@ -225,7 +225,7 @@ $$;
 COMMENT ON FUNCTION tenure_is_live(integer, bigint) IS 'Does this epoch lead right now: is it the latest, not released, and its lock held?';
 
 CREATE FUNCTION live_owners(cluster_id text, job_id uuid) RETURNS uuid[]
-LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
     SELECT coalesce(array_agg(s.store_id), '{}')
       FROM job_graph g

@@ -7,9 +7,10 @@
 -- roles. All names are variables (-v owner=... -v application=... -v monitor=... -v operator=...):
 --   owner        owns the schema and all in it; functions run with its rights. Migrate as it:
 --                PGOPTIONS='-c role=pgkeeper_owner' pgkeeper migrate up
---   application  what libpgkeeper needs, and fence() for the application's own transactions; no table can be written
+--   application  what libpgkeeper needs, and fence() for the application's own transactions; of the tables only those of
+--                the job stores can be written, and nothing of leadership
 --   monitor      reads: the views, the history, the audit, who leads; enough for the reading verbs and `pgkeeper watch`
---   operator     monitor, and request_handover() and kick()
+--   operator     monitor, and request_handover(), kick(), cleanup_job() and cleanup_cluster()
 -- PUBLIC gets nothing. What these roles had been granted on the schema before is taken away first: the result is
 -- always what stands here. One transaction: all or nothing.
 
@@ -53,11 +54,15 @@ SELECT format('CREATE ROLE %I NOLOGIN', wanted.name)
 SELECT format('GRANT %I TO CURRENT_USER', :'owner') WHERE NOT pg_has_role(:'owner', 'USAGE')
 \gexec
 
--- Ownership: the schema, its tables (with their sequences and indexes), views and functions. Nothing else of anybody's.
+-- Ownership: the schema, its tables (with their sequences and indexes), views, domains and functions. Nothing else of anybody's.
 ALTER SCHEMA :"schema" OWNER TO :"owner";
 SELECT format('ALTER %s %s OWNER TO %I', CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, c.oid::regclass, :'owner')
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname = :'schema' AND c.relkind IN ('r', 'p', 'v') AND pg_get_userbyid(c.relowner) <> :'owner'
+UNION ALL
+SELECT format('ALTER DOMAIN %s OWNER TO %I', t.oid::regtype, :'owner')
+  FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+ WHERE n.nspname = :'schema' AND t.typtype = 'd' AND pg_get_userbyid(t.typowner) <> :'owner'
 UNION ALL
 SELECT format('ALTER ROUTINE %s OWNER TO %I', p.oid::regprocedure, :'owner')
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -84,12 +89,13 @@ GRANT USAGE ON SCHEMA :"schema" TO :"application", :"monitor", :"operator";
 -- Functions by name, so that a new signature needs no new line; each must exist.
 CREATE TEMPORARY TABLE pgkeeper_grants ON COMMIT DROP AS
 SELECT w.name, w.role_name, p.oid AS found
-  FROM (SELECT unnest('{fence, join_member, enroll, withdraw_member, watch_member, take_over, release, announce_tenure, report_end, rehearse,
-                        confirm, withdraw, listen, channel, is_held, is_alive, epoch_text, lock_class}'::text[]), :'application'
+  FROM (SELECT unnest('{fence, join_member, enroll, withdraw_member, watch_member, take_over, release, announce_tenure,
+                        report_end, rehearse, confirm, withdraw, listen, channel, is_held, is_alive, epoch_text, lock_class,
+                        may_write, live_owners, job_hex, cleanup_job, cleanup_cluster}'::text[]), :'application'
         UNION ALL
-        SELECT unnest('{is_held, is_alive, epoch_text, listen, channel}'::text[]), :'monitor'
+        SELECT unnest('{is_held, is_alive, epoch_text, listen, channel, live_owners, job_hex}'::text[]), :'monitor'
         UNION ALL
-        SELECT unnest('{request_handover, kick, find_leadership}'::text[]), :'operator') AS w(name, role_name)
+        SELECT unnest('{request_handover, kick, find_leadership, cleanup_job, cleanup_cluster}'::text[]), :'operator') AS w(name, role_name)
   LEFT JOIN pg_namespace n ON n.nspname = :'schema'
   LEFT JOIN pg_proc p ON p.pronamespace = n.oid AND p.proname = w.name;
 
@@ -102,8 +108,14 @@ SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', g.found::regprocedure, g.rol
 SELECT format('GRANT SELECT ON %I.%I TO %I', :'schema', w.name, w.role_name)
   FROM (SELECT unnest('{schema_meta, member, leadership, leader}'::text[]), :'application'
         UNION ALL
-        SELECT unnest('{schema_meta, schema_history, leadership, leader, leader_history, event, stat_leaders, stat_contenders}'::text[]),
+        SELECT unnest('{schema_meta, schema_history, leadership, leader, leader_history, event, stat_leaders, stat_contenders,
+                        job_store, job_status, checkpoint_counter, stat_jobs, stat_results, stat_checkpoints, stat_summary}'::text[]),
                :'monitor') AS w(name, role_name)
+\gexec
+
+-- The library writes its stores itself, which is faster than through functions; triggers guard and audit them.
+SELECT format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I.%I TO %I', :'schema', w.name, :'application')
+  FROM unnest('{job_store, job_graph, job_result, job_status, checkpoint, checkpoint_counter}'::text[]) AS w(name)
 \gexec
 
 GRANT :"monitor" TO :"operator";

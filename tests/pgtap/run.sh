@@ -4,6 +4,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 PATH=$PGSERVER_BINDIR:$PATH
+export STATEMENTS=$here/../../sql
 
 # prove DATABASE SCHEMA
 prove() {
