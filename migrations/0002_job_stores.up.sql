@@ -31,8 +31,10 @@ CREATE TABLE job_store (
     leadership_id integer,
     epoch         bigint NOT NULL DEFAULT 0,
     claims        pg_snapshot,
+    claim_id      uuid,
     listening     boolean NOT NULL DEFAULT false,
     started_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT job_store_claims_have_an_id CHECK ((claims IS NULL) = (claim_id IS NULL)),
     CONSTRAINT job_store_without_a_leadership_has_epoch_0 CHECK (leadership_id IS NOT NULL OR epoch = 0)
 );
 CREATE INDEX job_store_by_cluster ON job_store (cluster_id);
@@ -42,6 +44,7 @@ COMMENT ON COLUMN job_store.cluster_id IS 'high-availability.cluster-id of its p
 COMMENT ON COLUMN job_store.leadership_id IS 'leadership.id of the token it was opened under; empty: without a fence, and never live to others.';
 COMMENT ON COLUMN job_store.epoch IS 'Epoch of that token; 0 without one.';
 COMMENT ON COLUMN job_store.claims IS 'The store owns every graph that was there in this snapshot, that of its latest recovery of all; empty: none that way.';
+COMMENT ON COLUMN job_store.claim_id IS 'Random id of that recovery; job_graph.disowned names it.';
 COMMENT ON COLUMN job_store.listening IS 'Does it want to hear of graphs that others add and remove?';
 COMMENT ON COLUMN job_store.started_at IS 'When it was started.';
 
@@ -74,7 +77,7 @@ COMMENT ON COLUMN job_graph.requirements_sha256 IS 'SHA-256 of requirements, com
 COMMENT ON COLUMN job_graph.op_id IS 'Id of the write that made graph what it is; a store replaces only the write that it knows.';
 COMMENT ON COLUMN job_graph.epoch IS 'Epoch of the writer; 0: without a fence, or by hand.';
 COMMENT ON COLUMN job_graph.owners IS 'Stores (job_store.store_id) that put or recovered this graph by itself; those that have ended count for nothing.';
-COMMENT ON COLUMN job_graph.disowned IS 'Stores that recovered all graphs and then released this one.';
+COMMENT ON COLUMN job_graph.disowned IS 'Recoveries of all graphs (job_store.claim_id) whose store has since released this one.';
 COMMENT ON COLUMN job_graph.created_in IS 'Transaction that stored it first; compared with job_store.claims.';
 COMMENT ON COLUMN job_graph.created_at IS 'When it was stored first.';
 COMMENT ON COLUMN job_graph.updated_at IS 'When graph or requirements were written last.';
@@ -232,7 +235,7 @@ AS $$
       JOIN job_store s ON s.cluster_id = g.cluster_id AND s.leadership_id IS NOT NULL
      WHERE g.cluster_id = live_owners.cluster_id AND g.job_id = live_owners.job_id
        AND (s.store_id = ANY (g.owners)
-            OR (pg_visible_in_snapshot(g.created_in, s.claims) AND NOT s.store_id = ANY (g.disowned)))
+            OR (pg_visible_in_snapshot(g.created_in, s.claims) AND NOT s.claim_id = ANY (g.disowned)))
        AND tenure_is_live(s.leadership_id, s.epoch)
 $$;
 COMMENT ON FUNCTION live_owners(text, uuid) IS 'Stores that own a graph and whose tenure leads: named in its owners, or recovered all graphs when it was there and has not released it since.';

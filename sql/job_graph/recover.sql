@@ -7,11 +7,10 @@ owned AS (
     UPDATE job_graph g
        -- Stores that have ended are dropped on the way.
        SET owners = $5::uuid || ARRAY(SELECT s.store_id FROM job_store s
-                                       WHERE s.store_id = ANY (g.owners) AND s.store_id <> $5::uuid),
-           disowned = array_remove(g.disowned, $5::uuid)
+                                       WHERE s.store_id = ANY (g.owners) AND s.store_id <> $5::uuid)
       FROM f
      WHERE f.ok AND $5::uuid IS NOT NULL AND g.cluster_id = $3::text AND g.job_id = $4::uuid
-       AND NOT (g.owners @> ARRAY[$5::uuid] AND NOT g.disowned @> ARRAY[$5::uuid])
+       AND NOT g.owners @> ARRAY[$5::uuid]
     RETURNING g.op_id, g.version, g.epoch, g.sha256, g.graph, g.requirements_sha256, g.requirements),
 found AS (
     SELECT * FROM owned

@@ -5,9 +5,9 @@ WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
 w AS (
     UPDATE job_graph g
        SET owners = array_remove(g.owners, $5::uuid),
-           -- Stores that have recovered all, and that have not ended: only they need to be named as having let go.
-           disowned = ARRAY(SELECT s.store_id FROM job_store s
-                             WHERE s.claims IS NOT NULL AND (s.store_id = $5::uuid OR s.store_id = ANY (g.disowned)))
+           -- Recoveries of all that are the latest of their store: only they need to be named as having let go.
+           disowned = ARRAY(SELECT s.claim_id FROM job_store s
+                             WHERE s.claim_id IS NOT NULL AND (s.store_id = $5::uuid OR s.claim_id = ANY (g.disowned)))
       FROM f
      WHERE f.ok AND g.cluster_id = $3::text AND g.job_id = $4::uuid
     RETURNING 1)

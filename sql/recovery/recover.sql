@@ -11,7 +11,8 @@
 --            19 SHA-256, 20 metadata
 --   discard: 3 kind, 4 retention, 5 pointer, 16 checkpoint id, 17 completed, 18 epoch
 -- Times are milliseconds since 1970.
-WITH claimed AS (UPDATE job_store s SET claims = pg_current_snapshot() WHERE s.store_id = $2::uuid)
+WITH claimed AS (
+    UPDATE job_store s SET claims = pg_current_snapshot(), claim_id = gen_random_uuid() WHERE s.store_id = $2::uuid)
 SELECT 'result', r.job_id, r.status, r.job_name, r.failure, r.format_version, r.net_runtime_ms,
        floor(extract(epoch FROM r.job_started_at) * 1000)::bigint, floor(extract(epoch FROM r.job_ended_at) * 1000)::bigint,
        r.epoch, r.accumulators_sha256, r.accumulators,
