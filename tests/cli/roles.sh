@@ -73,6 +73,32 @@ stop "$watcher" 0
 stop "$app1" 0
 stop "$app2" 0
 
+# The job stores: the application writes them, nobody else; the monitor sees all but the payloads.
+job=00000000-0000-0000-0000-000000000001
+may application "INSERT INTO pgkeeper.job_graph (cluster_id, job_id, graph, sha256) VALUES ('/default', '$job', '\\x01', sha256('\\x01'))"
+may application "INSERT INTO pgkeeper.checkpoint (cluster_id, job_id, checkpoint_id, pointer, sha256, completed_at, op_id)
+    VALUES ('/default', '$job', 1, 'p', sha256('p'), now(), '$job')"
+may application "SET search_path = pgkeeper, pg_temp; SELECT may_write(NULL, NULL), live_owners('/default', '$job')"
+may_not application "SELECT * FROM pgkeeper.stat_jobs"
+may_not application "UPDATE pgkeeper.leadership SET epoch = epoch + 1"
+may_not application "TRUNCATE pgkeeper.job_graph"
+for role in monitor operator; do
+    for view in stat_jobs stat_results stat_checkpoints stat_summary; do
+        may $role "SELECT * FROM pgkeeper.$view"
+    done
+    for table in job_graph job_result checkpoint; do
+        may_not $role "SELECT * FROM pgkeeper.$table"
+        may_not $role "DELETE FROM pgkeeper.$table"
+    done
+done
+may_not monitor "SELECT pgkeeper.cleanup_job(NULL, NULL, '/default', '$job')"
+same 1 "SELECT count(*) FROM pgkeeper.job_graph"
+may operator "SELECT pgkeeper.cleanup_job(NULL, NULL, '/default', '$job')"
+same 0 "SELECT count(*) FROM pgkeeper.job_graph"
+may_not nothing "SELECT * FROM pgkeeper.stat_jobs"
+same as_operator "SELECT role_name FROM pgkeeper.event WHERE act = 'cleanup_job'"
+same pgkeeper_owner "SELECT DISTINCT pg_get_userbyid(typowner) FROM pg_type WHERE typnamespace = 'pgkeeper'::regnamespace AND typtype = 'd'"
+
 # A leader that is logged in as a superuser: only a superuser ends its session, and is told how.
 contend root root_only --group root_only --address here; root=$pid
 expect 0 leader root_only --wait 20s
