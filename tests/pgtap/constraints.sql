@@ -7,20 +7,14 @@ SELECT tables_are(current_schema(), ARRAY['schema_meta', 'schema_history', 'memb
 SELECT views_are(current_schema(), ARRAY[
     'stat_leaders', 'stat_contenders', 'stat_jobs', 'stat_results', 'stat_checkpoints', 'stat_summary']);
 SELECT functions_are(current_schema(), ARRAY[
-<<<<<<< HEAD
-    'announce', 'announce_change', 'announce_tenure', 'await_leadership', 'channel', 'clear_fence', 'confirm', 'enroll', 'epoch_text', 'fence',
-    'find_leadership', 'guard_leadership', 'is_alive', 'is_held', 'join_member', 'kick', 'listen', 'lock_class', 'rehearse', 'release', 'report_end', 'request_handover',
-    'take_over', 'watch_member', 'withdraw', 'withdraw_member']);
-=======
-    'announce_change', 'channel', 'clear_fence', 'confirm', 'enroll', 'epoch_text', 'fence', 'find_leadership', 'guard_leadership',
-    'is_alive', 'is_held', 'join_member', 'kick', 'listen', 'lock_class', 'rehearse', 'release', 'report_end', 'request_handover',
+    'announce', 'announce_change', 'announce_tenure', 'await_leadership', 'channel', 'clear_fence', 'confirm', 'enroll', 'epoch_text',
+    'fence', 'find_leadership', 'guard_leadership', 'is_alive', 'is_held', 'join_member', 'kick', 'listen', 'lock_class', 'rehearse', 'release', 'report_end', 'request_handover',
     'take_over', 'watch_member', 'withdraw', 'withdraw_member',
     'announce_graph', 'cleanup_cluster', 'cleanup_job', 'job_hex', 'live_owners', 'may_write', 'note_by_hand', 'tenure_is_live']);
 SELECT domains_are(current_schema(), ARRAY['cluster_name', 'payload', 'digest', 'row_version']);
 SELECT triggers_are(current_schema(), 'job_graph', ARRAY['announce_delete', 'by_hand_insert', 'by_hand_update', 'by_hand_delete']);
 SELECT triggers_are(current_schema(), t, ARRAY['by_hand_insert', 'by_hand_update', 'by_hand_delete'])
   FROM unnest(ARRAY['job_result', 'job_status', 'checkpoint', 'checkpoint_counter']) t;
->>>>>>> d724a3b (Test the tables and statements of the job stores in pgTAP; grant them in roles.sql)
 SELECT triggers_are(current_schema(), 'leadership', ARRAY['guard_row', 'guard_table', 'announce']);
 SELECT triggers_are(current_schema(), 'leader', ARRAY['announce']);
 SELECT columns_are(current_schema(), 'leadership', ARRAY[
