@@ -16,6 +16,7 @@
 #include <pgkeeper/election.h>
 #include <pgkeeper/retrieval.h>
 
+#include "backend/stores.h"
 #include "core/settings.h"
 #include "core/tenure.h"
 
@@ -82,6 +83,13 @@ struct backend_ops {
     pgk_status (*watch)(struct backend *backend, const char *component, void *watch_ctx,
                         struct backend_watch **ret_watch, pgk_error *err);
     void (*unwatch)(struct backend *backend, struct backend_watch *watch);
+
+    /* What it stores; see backend/stores.h. */
+    const struct job_graph_ops *job_graphs;
+    const struct job_result_ops *job_results;
+    const struct registry_ops *registry;
+    const struct checkpoint_ops *checkpoints;
+    const struct recovery_ops *recovery;
 };
 
 extern const struct backend_ops postgres_backend;

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "services/handle.h"
+#include "services/store.h"
 
 bool ha_is_foreign(const pgk_ha *ha)
 {
@@ -250,7 +250,8 @@ static void reap_notifier(pgk_ha *ha)
 /* Locked; the state has been set to closing by this call. */
 static pgk_status close_backend(pgk_ha *ha, pgk_error *err)
 {
-    while (ha->calls > 0) {
+    /* Those of this thread wait for us: their row function closes the handle. */
+    while (ha->calls > calls_of_this_thread(ha)) {
         pthread_cond_wait(&ha->changed, &ha->lock);
     }
     pthread_mutex_unlock(&ha->lock);

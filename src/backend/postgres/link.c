@@ -68,7 +68,7 @@ bool link_is_stale(const struct link *link, struct link_memory *memory)
 
 static bool send_one(const struct link *link, enum statement_id id, const char *const *params)
 {
-    if (link->pooled) {
+    if (!link->prepared[id]) {
         return PQsendQueryParams(link->conn, statements[id].text, statements[id].params, NULL,
                                  params, NULL, NULL, 0) == 1;
     }
@@ -100,13 +100,12 @@ bool link_send(const struct link *link, enum statement_id id, const char *const 
     return sent && PQflush(link->conn) >= 0;
 }
 
-/* Waits until the socket is ready. */
-static pgk_status wait_socket(const PGconn *conn, bool writing, int cancel_fd, int64_t deadline_ns,
-                              pgk_error *err)
+pgk_status link_wait_socket(const struct link *link, bool writing, int cancel_fd,
+                            int64_t deadline_ns, pgk_error *err)
 {
     for (;;) {
         struct pollfd fds[2] = {
-            {.fd = PQsocket(conn), .events = (short)(POLLIN | (writing ? POLLOUT : 0))},
+            {.fd = PQsocket(link->conn), .events = (short)(POLLIN | (writing ? POLLOUT : 0))},
             {.fd = cancel_fd, .events = POLLIN},
         };
         int64_t now = clock_now_ns();
@@ -145,7 +144,7 @@ static pgk_status next_result(const struct link *link, const char *what, int can
             *ret_result = PQgetResult(link->conn);
             return PGK_OK;
         }
-        pgk_status status = wait_socket(link->conn, flushed > 0, cancel_fd, deadline_ns, err);
+        pgk_status status = link_wait_socket(link, flushed > 0, cancel_fd, deadline_ns, err);
         if (status != PGK_OK) {
             return error_wrap(err, status, "%s", what);
         }
@@ -252,6 +251,15 @@ static struct timeouts timeouts_of(const struct link_request *request)
     }
 }
 
+void link_application_name(const struct link_request *request, char out[LINK_NAME_SIZE])
+{
+    char cluster_id[33];
+    /* 63 bytes are what the server keeps: the cluster id is cut so that role and id stay. */
+    text_copy(cluster_id, sizeof(cluster_id), request->settings->cluster_id);
+    snprintf(out, LINK_NAME_SIZE, "pgkeeper:%s:%s:%.8s", cluster_id,
+             session_role_name(request->role), request->id);
+}
+
 static pgk_status set_up(const struct link_request *request, const struct link *link,
                          bool linux_server, pgk_error *err)
 {
@@ -260,8 +268,7 @@ static pgk_status set_up(const struct link_request *request, const struct link *
     const int values[5] = {limits.idle, limits.statement, limits.lock,
                            request->settings->profile.session_timeout_ms,
                            2 * request->settings->profile.lease_ms};
-    char cluster_id[33];
-    char application_name[64];
+    char application_name[LINK_NAME_SIZE];
     char *path = search_path_of(request->settings->schema);
     AUTO_RESULT *result = NULL;
     if (path == NULL) {
@@ -270,10 +277,7 @@ static pgk_status set_up(const struct link_request *request, const struct link *
     for (size_t i = 0; i < 5; i++) {
         snprintf(numbers[i], sizeof(numbers[i]), "%d", values[i]);
     }
-    /* 63 bytes are what the server keeps: the cluster id is cut so that role and id stay. */
-    text_copy(cluster_id, sizeof(cluster_id), request->settings->cluster_id);
-    snprintf(application_name, sizeof(application_name), "pgkeeper:%s:%s:%.8s", cluster_id,
-             session_role_name(request->role), request->id);
+    link_application_name(request, application_name);
     const char *const params[8] = {
         path,       application_name, numbers[0], numbers[1],
         numbers[2], numbers[3],       numbers[4], linux_server ? "t" : "f"};
@@ -282,8 +286,40 @@ static pgk_status set_up(const struct link_request *request, const struct link *
     return status;
 }
 
-static pgk_status prepare(const struct link_request *request, const struct link *link,
-                          pgk_error *err)
+pgk_status link_prepare(struct link *link, enum statement_id id, int cancel_fd, int64_t deadline_ns,
+                        pgk_error *err)
+{
+    const char *name = statements[id].name;
+    PGresult *result = NULL;
+    if (PQsendPrepare(link->conn, name, statements[id].text, 0, NULL) != 1) {
+        return broken(link->conn, name, err);
+    }
+    for (;;) {
+        PGresult *next = NULL;
+        pgk_status status = next_result(link, name, cancel_fd, deadline_ns, &next, err);
+        if (status != PGK_OK) {
+            PQclear(result);
+            return status;
+        }
+        if (next == NULL) {
+            break;
+        }
+        PQclear(result);
+        result = next;
+    }
+    pgk_status status = PGK_OK;
+    if (result == NULL) {
+        status = broken(link->conn, name, err);
+    } else if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+        status = result_error(result, "session", name, err);
+    }
+    PQclear(result);
+    link->prepared[id] = status == PGK_OK;
+    return status;
+}
+
+/* Statements of stores are prepared when a work session first runs them. */
+static pgk_status prepare(const struct link_request *request, struct link *link, pgk_error *err)
 {
     static const enum statement_id lock[] = {
         STMT_HEARTBEAT, STMT_HEARTBEAT_DURABLE, STMT_JOIN_MEMBER, STMT_ENROLL, STMT_TAKE_OVER,
@@ -295,36 +331,13 @@ static pgk_status prepare(const struct link_request *request, const struct link 
         STMT_WITHDRAW_MEMBER, STMT_CANCEL, STMT_COUNT};
     static const enum statement_id work[] = {STMT_CONFIRM, STMT_COUNT};
     static const enum statement_id *const of_role[] = {lock, sentinel, listener, work};
+    pgk_status status = PGK_OK;
 
-    for (const enum statement_id *id = of_role[request->role]; *id != STMT_COUNT; id++) {
-        const char *name = statements[*id].name;
-        PGresult *result = NULL;
-        if (PQsendPrepare(link->conn, name, statements[*id].text, 0, NULL) != 1) {
-            return broken(link->conn, name, err);
-        }
-        for (;;) {
-            PGresult *next = NULL;
-            pgk_status status =
-                next_result(link, name, request->cancel_fd, request->deadline_ns, &next, err);
-            if (status != PGK_OK) {
-                PQclear(result);
-                return status;
-            }
-            if (next == NULL) {
-                break;
-            }
-            PQclear(result);
-            result = next;
-        }
-        if (result == NULL || PQresultStatus(result) != PGRES_COMMAND_OK) {
-            pgk_status status = result == NULL ? broken(link->conn, name, err)
-                                               : result_error(result, "session", name, err);
-            PQclear(result);
-            return status;
-        }
-        PQclear(result);
+    for (const enum statement_id *id = of_role[request->role];
+         status == PGK_OK && *id != STMT_COUNT; id++) {
+        status = link_prepare(link, *id, request->cancel_fd, request->deadline_ns, err);
     }
-    return PGK_OK;
+    return status;
 }
 
 /* A schema that this role may not use looks like one that is not there. */

@@ -46,7 +46,12 @@ struct link {
     int64_t timeline;
     int deadlock_timeout_ms;
     bool pooled; /* through a pooler: statements carry their search_path, nothing is prepared */
+    bool prepared[STMT_COUNT]; /* the rest is sent as text */
 };
+
+/* Bytes of an application_name, terminator included. */
+#define LINK_NAME_SIZE 64
+void link_application_name(const struct link_request *request, char out[LINK_NAME_SIZE]);
 
 /*
  * Errors: CONFIG, ACCESS, SCHEMA, UNSUPPORTED (a person must mend it); CONNECTION, TIMEOUT,
@@ -72,6 +77,14 @@ bool link_send(const struct link *link, enum statement_id id, const char *const 
 /* Waits for the one result of a statement sent. *ret_result (PQclear it) only with PGK_OK. */
 pgk_status link_wait(const struct link *link, enum statement_id id, int cancel_fd,
                      int64_t deadline_ns, PGresult **ret_result, pgk_error *err);
+
+/* Prepares a statement; not behind a pooler. */
+pgk_status link_prepare(struct link *link, enum statement_id id, int cancel_fd, int64_t deadline_ns,
+                        pgk_error *err);
+
+/* Waits until there is something to read, or with `writing` room to write. TIMEOUT. */
+pgk_status link_wait_socket(const struct link *link, bool writing, int cancel_fd,
+                            int64_t deadline_ns, pgk_error *err);
 
 /* Turns a result that is not good into a status, by SQLSTATE. */
 pgk_status result_error(const PGresult *result, const char *origin, const char *what,

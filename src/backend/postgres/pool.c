@@ -1,7 +1,9 @@
 /* backend/postgres/pool.c - see pool.h. */
 #include "backend/postgres/pool.h"
 
+#include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "backend/postgres/retry.h"
@@ -13,12 +15,6 @@
 /* A session that nobody has used for so long is closed: it costs the server memory, and time to end
  * when this process dies. */
 #define IDLE_LIMIT_NS (3 * NS_PER_S)
-
-struct pooled_link {
-    struct pooled_link *next;
-    struct link link;
-    int64_t used_at_ns;
-};
 
 pgk_status pool_init(struct pool *pool, const struct link_request *request, pgk_error *err)
 {
@@ -94,6 +90,16 @@ static pgk_status take_place(struct pool *pool, int64_t deadline_ns,
     return status;
 }
 
+/* What cuts the wait for a synchronous standby short (a time-out, an administrator) lets the commit look good. */
+static void on_notice(void *arg, const PGresult *result)
+{
+    struct pooled_link *pooled = arg;
+    const char *routine = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+    if (routine != NULL && strcmp(routine, "SyncRepWaitForLSN") == 0) {
+        pooled->unreplicated = true;
+    }
+}
+
 static pgk_status open_link(struct pool *pool, int64_t deadline_ns, struct pooled_link **ret_pooled,
                             pgk_error *err)
 {
@@ -107,12 +113,20 @@ static pgk_status open_link(struct pool *pool, int64_t deadline_ns, struct poole
         forget_place(pool);
         return status;
     }
+    PQsetNoticeReceiver(pooled->link.conn, on_notice, pooled);
     *ret_pooled = pooled;
     return PGK_OK;
 }
 
-static pgk_status check_out(struct pool *pool, int64_t deadline_ns, struct pooled_link **ret_pooled,
-                            pgk_error *err)
+/* An idle session has nothing to say but that it has ended. */
+static bool has_ended(const struct pooled_link *pooled)
+{
+    struct pollfd fd = {.fd = PQsocket(pooled->link.conn), .events = POLLIN};
+    return poll(&fd, 1, 0) != 0;
+}
+
+pgk_status pool_take(struct pool *pool, int64_t deadline_ns, struct pooled_link **ret_pooled,
+                     pgk_error *err)
 {
     for (;;) {
         struct pooled_link *pooled = NULL;
@@ -123,10 +137,23 @@ static pgk_status check_out(struct pool *pool, int64_t deadline_ns, struct poole
         if (pooled == NULL) {
             return open_link(pool, deadline_ns, ret_pooled, err);
         }
-        if (!link_is_stale(&pooled->link, pool->request.memory)) {
+        if (!has_ended(pooled) && !link_is_stale(&pooled->link, pool->request.memory)) {
+            pooled->unreplicated = false;
             *ret_pooled = pooled;
             return PGK_OK;
         }
+        destroy_link(pooled);
+        forget_place(pool);
+    }
+}
+
+void pool_give(struct pool *pool, struct pooled_link *pooled, bool keep)
+{
+    if (keep && PQstatus(pooled->link.conn) == CONNECTION_OK &&
+        PQtransactionStatus(pooled->link.conn) == PQTRANS_IDLE &&
+        PQpipelineStatus(pooled->link.conn) == PQ_PIPELINE_OFF) {
+        give_back(pool, pooled);
+    } else {
         destroy_link(pooled);
         forget_place(pool);
     }
@@ -138,7 +165,7 @@ static pgk_status run_once(struct pool *pool, enum statement_id id, const char *
                            pgk_error *err)
 {
     struct pooled_link *pooled = NULL;
-    pgk_status status = check_out(pool, deadline_ns, &pooled, err);
+    pgk_status status = pool_take(pool, deadline_ns, &pooled, err);
     if (status != PGK_OK) {
         return status;
     }
@@ -150,14 +177,7 @@ static pgk_status run_once(struct pool *pool, enum statement_id id, const char *
         status = error_set(err, PGK_ERR_CONNECTION, ORIGIN, "%s: %.200s", statements[id].name,
                            PQerrorMessage(pooled->link.conn));
     }
-    bool usable = PQstatus(pooled->link.conn) == CONNECTION_OK &&
-                  PQtransactionStatus(pooled->link.conn) == PQTRANS_IDLE;
-    if (usable) {
-        give_back(pool, pooled);
-    } else {
-        destroy_link(pooled);
-        forget_place(pool);
-    }
+    pool_give(pool, pooled, true);
     return status;
 }
 
@@ -179,11 +199,10 @@ static pgk_status outcome_unknown(enum statement_id id, const pgk_error *cause, 
     return PGK_ERR_OUTCOME_UNKNOWN;
 }
 
-/* Waits until then; a close wakes it early. */
-static void wait_to_retry(struct pool *pool, int64_t retry_at_ns)
+void pool_pause(struct pool *pool, int64_t until_ns)
 {
     pthread_mutex_lock(&pool->lock);
-    while (!pool->closed && cond_wait_until(&pool->freed, &pool->lock, retry_at_ns)) {
+    while (!pool->closed && cond_wait_until(&pool->freed, &pool->lock, until_ns)) {
     }
     pthread_mutex_unlock(&pool->lock);
 }
@@ -201,7 +220,7 @@ pgk_status pool_run(struct pool *pool, enum statement_id id, const char *const *
             return PGK_OK;
         }
         if (retry_again(&retry, &local, &retry_at_ns)) {
-            wait_to_retry(pool, retry_at_ns);
+            pool_pause(pool, retry_at_ns);
             continue;
         }
         if (sent && unanswered(status, &local)) {

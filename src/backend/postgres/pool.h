@@ -7,7 +7,12 @@
 
 #include "backend/postgres/link.h"
 
-struct pooled_link;
+struct pooled_link {
+    struct pooled_link *next;
+    struct link link;
+    int64_t used_at_ns;
+    bool unreplicated; /* since it was taken: a commit did not wait for its synchronous standby */
+};
 
 struct pool {
     pthread_mutex_t lock;
@@ -27,6 +32,15 @@ pgk_status pool_init(struct pool *pool, const struct link_request *request, pgk_
  */
 pgk_status pool_run(struct pool *pool, enum statement_id id, const char *const *params,
                     int64_t deadline_ns, PGresult **ret_result, pgk_error *err);
+
+/* A session, to be given back; it is the caller's alone until then. */
+pgk_status pool_take(struct pool *pool, int64_t deadline_ns, struct pooled_link **ret_pooled,
+                     pgk_error *err);
+/* Kept for the next only when `keep` and nothing is under way on it. */
+void pool_give(struct pool *pool, struct pooled_link *pooled, bool keep);
+
+/* Waits until then; a close wakes it early. */
+void pool_pause(struct pool *pool, int64_t until_ns);
 
 /* Closes what has been idle for some seconds; called now and then. */
 void pool_trim(struct pool *pool);

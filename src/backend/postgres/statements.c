@@ -27,6 +27,7 @@ const struct statement statements[STMT_COUNT] = {
     [STMT_LISTEN] = {"listen", sql_retrieval_listen, 1, 1},
     [STMT_READ] = {"read", sql_retrieval_read, 4, 9},
     [STMT_END_FORMER] = {"end_former", sql_session_end_former, 3, 1},
+    [STMT_STREAM] = {"stream", sql_session_stream, 1, 3},
     [STMT_JOB_GRAPH_START] = {"job_graph_start", sql_job_graph_start, 5, 1},
     [STMT_JOB_GRAPH_STOP] = {"job_graph_stop", sql_job_graph_stop, 1, 1},
     [STMT_JOB_GRAPH_PUT] = {"job_graph_put", sql_job_graph_put, 9, 3},

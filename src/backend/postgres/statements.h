@@ -28,6 +28,7 @@ enum statement_id {
     STMT_LISTEN,
     STMT_READ,
     STMT_END_FORMER,
+    STMT_STREAM,
     STMT_JOB_GRAPH_START,
     STMT_JOB_GRAPH_STOP,
     STMT_JOB_GRAPH_PUT,

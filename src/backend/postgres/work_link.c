@@ -1,0 +1,143 @@
+/* backend/postgres/work_link.c - see work_link.h. */
+#include "backend/postgres/work_link.h"
+
+#include <stdlib.h>
+
+#include "backend/postgres/keeper.h"
+#include "core/clock.h"
+#include "core/error.h"
+
+#define ORIGIN "work"
+
+pgk_status work_link_prepare(struct link *link, enum statement_id id, int64_t deadline_ns,
+                             pgk_error *err)
+{
+    if (link->pooled || link->prepared[id] || id == STMT_RECOVER || id == STMT_SETTLE ||
+        id == STMT_END_FORMER) {
+        return PGK_OK;
+    }
+    return link_prepare(link, id, -1, deadline_ns, err);
+}
+
+static bool send_one(const struct link *link, const struct work *work)
+{
+    const struct statement *statement = &statements[work->id];
+    if (link->prepared[work->id]) {
+        return PQsendQueryPrepared(link->conn, statement->name, work->count, work->values,
+                                   work->lengths, work->formats, 1) == 1;
+    }
+    return PQsendQueryParams(link->conn, statement->text, work->count, NULL, work->values,
+                             work->lengths, work->formats, 1) == 1;
+}
+
+bool work_link_send(const struct link *link, const struct work *work,
+                    const struct settings *settings, bool streaming)
+{
+    struct work first;
+    if (!link->pooled && !streaming) {
+        return send_one(link, work);
+    }
+    char *path = search_path_of(settings->schema);
+    work_begin(&first, streaming ? STMT_STREAM : STMT_USE_SCHEMA);
+    work_text(&first, path);
+    bool sent = path != NULL && PQenterPipelineMode(link->conn) == 1 && send_one(link, &first) &&
+                send_one(link, work) && PQpipelineSync(link->conn) == 1;
+    free(path);
+    return sent;
+}
+
+static pgk_status broken(const struct link *link, const char *what, pgk_error *err)
+{
+    return error_set(err, PGK_ERR_CONNECTION, ORIGIN, "%s: %.300s", what,
+                     PQerrorMessage(link->conn));
+}
+
+pgk_status work_link_next(const struct link *link, const char *what, int64_t deadline_ns,
+                          int64_t pause_ns, PGresult **ret_result, pgk_error *err)
+{
+    for (;;) {
+        int flushed = PQflush(link->conn);
+        if (flushed < 0) {
+            return broken(link, what, err);
+        }
+        if (flushed == 0 && !PQisBusy(link->conn)) {
+            *ret_result = PQgetResult(link->conn);
+            return PGK_OK;
+        }
+        pgk_status status = link_wait_socket(link, flushed > 0, -1, deadline_ns, err);
+        if (status != PGK_OK) {
+            return error_wrap(err, status, "%s", what);
+        }
+        if (PQconsumeInput(link->conn) == 0) {
+            return broken(link, what, err);
+        }
+        int64_t next_ns = clock_now_ns() + pause_ns;
+        deadline_ns = next_ns > deadline_ns ? next_ns : deadline_ns;
+    }
+}
+
+/* The last result with rows, or the first error; up to the end of a pipeline. */
+static bool keep_result(PGresult *result, PGresult **kept)
+{
+    ExecStatusType kind = PQresultStatus(result);
+    bool failed = *kept != NULL && PQresultStatus(*kept) == PGRES_FATAL_ERROR;
+    if (kind == PGRES_PIPELINE_SYNC || kind == PGRES_PIPELINE_ABORTED || failed) {
+        PQclear(result);
+        return kind == PGRES_PIPELINE_SYNC;
+    }
+    PQclear(*kept);
+    *kept = result;
+    return false;
+}
+
+pgk_status work_link_run(const struct link *link, const struct work *work,
+                         const struct settings *settings, int64_t deadline_ns,
+                         PGresult **ret_result, pgk_error *err)
+{
+    const char *what = statements[work->id].name;
+    int64_t pause_ns = settings->statement_timeout_ms * NS_PER_MS;
+    PGresult *kept = NULL;
+    bool ended = false;
+    if (!work_link_send(link, work, settings, false)) {
+        return broken(link, what, err);
+    }
+    while (!ended) {
+        PGresult *result = NULL;
+        pgk_status status = work_link_next(link, what, deadline_ns, pause_ns, &result, err);
+        if (status != PGK_OK) {
+            PQclear(kept);
+            return status;
+        }
+        bool lost = PQstatus(link->conn) != CONNECTION_OK;
+        ended = result != NULL ? keep_result(result, &kept) : !link->pooled || lost;
+    }
+    if (link->pooled) {
+        PQexitPipelineMode(link->conn);
+    }
+    if (kept == NULL) {
+        return broken(link, what, err);
+    }
+    if (PQresultStatus(kept) != PGRES_TUPLES_OK) {
+        pgk_status status = result_error(kept, ORIGIN, what, err);
+        PQclear(kept);
+        return status;
+    }
+    *ret_result = kept;
+    return PGK_OK;
+}
+
+void work_tell_keeper(struct backend *backend, const struct work *work, pgk_status status)
+{
+    if (status != PGK_ERR_FENCED || work->token == NULL) {
+        return;
+    }
+    keeper_lock(backend);
+    for (struct backend_group *g = backend->groups; g != NULL; g = g->next) {
+        if (g->leadership_id == work->token->leadership_id && g->rules.state == GROUP_LEADING &&
+            g->rules.epoch == work->token->epoch) {
+            contend_act(backend, g, rules_fenced(&g->rules));
+            wake_set(&backend->wake);
+        }
+    }
+    keeper_unlock(backend);
+}

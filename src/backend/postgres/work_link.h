@@ -1,0 +1,33 @@
+/*
+ * backend/postgres/work_link.h - what work.c and stream.c do with one work session: sending a
+ * statement with binary parameters, and waiting for its answer. The thread that holds the session.
+ */
+#ifndef PGK_POSTGRES_WORK_LINK_H
+#define PGK_POSTGRES_WORK_LINK_H
+
+#include "backend/postgres/link.h"
+#include "backend/postgres/work.h"
+
+/* Prepares a statement on its first use; behind a pooler, or what runs once in a tenure, never. */
+pgk_status work_link_prepare(struct link *link, enum statement_id id, int64_t deadline_ns,
+                             pgk_error *err);
+
+/* Sends it. `streaming`: in a pipeline, after sql/session/stream.sql. False: the connection is
+ * broken. */
+bool work_link_send(const struct link *link, const struct work *work,
+                    const struct settings *settings, bool streaming);
+
+/* Waits for the next result (NULL: none any more) until deadline_ns, or for as long as bytes come
+ * or go without a pause of pause_ns. */
+pgk_status work_link_next(const struct link *link, const char *what, int64_t deadline_ns,
+                          int64_t pause_ns, PGresult **ret_result, pgk_error *err);
+
+/* Sends it and waits for its one result. */
+pgk_status work_link_run(const struct link *link, const struct work *work,
+                         const struct settings *settings, int64_t deadline_ns,
+                         PGresult **ret_result, pgk_error *err);
+
+/* The database refused the token of this statement: the keeper ends that tenure at once. */
+void work_tell_keeper(struct backend *backend, const struct work *work, pgk_status status);
+
+#endif

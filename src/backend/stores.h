@@ -1,0 +1,221 @@
+/*
+ * backend/stores.h - the seam for what is stored: graphs, results, registry, checkpoints, recovery.
+ * One table of functions each, of a backend that has it.
+ *
+ * All functions are [unlocked] and block, on the caller's thread; any number at a time. They check
+ * no arguments and compute no digests: the services have done so, and look at the digests of what
+ * is handed out. A write that is sent again after a lost answer is known by its op_id, so OK means
+ * once; OUTCOME_UNKNOWN when that could not be settled in time. Rows are handed out one at a time,
+ * with nothing locked; what they point to lives for the call. An answer other than PGK_OK ends the
+ * enumeration, which answers the same; the row function has then filled err.
+ */
+#ifndef PGK_BACKEND_STORES_H
+#define PGK_BACKEND_STORES_H
+
+#include <stddef.h>
+
+#include <pgkeeper/checkpoint.h>
+#include <pgkeeper/job_graph.h>
+#include <pgkeeper/job_registry.h>
+#include <pgkeeper/job_result.h>
+
+struct backend;
+
+#define STORE_DIGEST_BYTES 32
+
+/* Opaque bytes and their SHA-256; data NULL: none. */
+struct store_bytes {
+    const void *data;
+    size_t length;
+    const uint8_t *digest; /* STORE_DIGEST_BYTES; as read it may be NULL or shorter: damaged */
+    size_t digest_length;
+};
+
+/* Who writes: the token, NULL: without a fence; and the id of this write, a new one for each call
+ * of the application's. */
+struct store_write {
+    const pgk_token *token;
+    pgk_uuid op_id;
+};
+
+/* ------------------------------------------------------------------ graphs */
+
+struct graph_row {
+    pgk_uuid job_id;
+    pgk_uuid op_id; /* of the write that made it what it is */
+    int64_t version;
+    int64_t epoch;
+    struct store_bytes graph;
+    struct store_bytes requirements;
+};
+typedef pgk_status (*graph_row_fn)(void *ctx, const struct graph_row *row, pgk_error *err);
+
+/* A graph that is there, and the write that made it. */
+struct graph_id {
+    pgk_uuid job_id;
+    pgk_uuid op_id;
+};
+
+struct job_graph_ops {
+    /* Enters a store, or renews its entry. A store without token that does not listen need not be
+     * entered. FENCED. */
+    pgk_status (*start)(struct backend *backend, const pgk_token *token, const pgk_uuid *store_id,
+                        bool listening, pgk_error *err);
+    /* It owns nothing any more. */
+    pgk_status (*stop)(struct backend *backend, const pgk_uuid *store_id, pgk_error *err);
+    /* `known`: op_id of the graph as this store knows it; NULL: it does not own it. ALREADY_EXISTS,
+     * CONFLICT, FENCED. */
+    pgk_status (*put)(struct backend *backend, const struct store_write *write,
+                      const pgk_uuid *store_id, const pgk_uuid *job_id, const pgk_uuid *known,
+                      const struct store_bytes *graph, pgk_error *err);
+    /* NOT_FOUND, FENCED. */
+    pgk_status (*put_requirements)(struct backend *backend, const struct store_write *write,
+                                   const pgk_uuid *job_id, const struct store_bytes *requirements,
+                                   pgk_error *err);
+    /* Hands out one graph, which the store owns then. NOT_FOUND, FENCED. */
+    pgk_status (*recover)(struct backend *backend, const pgk_token *token, const pgk_uuid *store_id,
+                          const pgk_uuid *job_id, graph_row_fn fn, void *ctx, pgk_error *err);
+    /* Hands out all, of one snapshot; the store owns them. */
+    pgk_status (*recover_all)(struct backend *backend, const pgk_uuid *store_id, graph_row_fn fn,
+                              void *ctx, pgk_error *err);
+    /* All ids, ascending by job: *ret_ids (free it; NULL when there is none). */
+    pgk_status (*list)(struct backend *backend, struct graph_id **ret_ids, size_t *ret_count,
+                       pgk_error *err);
+    /* OK also when it is not there. FENCED. */
+    pgk_status (*release)(struct backend *backend, const pgk_token *token, const pgk_uuid *store_id,
+                          const pgk_uuid *job_id, pgk_error *err);
+    /* OK also when it is not there. CONFLICT: owned by another live store, or not `known` any more.
+     * FENCED. */
+    pgk_status (*remove)(struct backend *backend, const struct store_write *write,
+                         const pgk_uuid *store_id, const pgk_uuid *job_id, const pgk_uuid *known,
+                         pgk_error *err);
+};
+
+/* ------------------------------------------------------------------ results */
+
+/* `result` with all but accumulators, which are apart with their digest, entry_status and reason.
+ * A status text that this library does not know comes as -1. */
+struct result_row {
+    pgk_job_result result;
+    struct store_bytes accumulators;
+};
+typedef pgk_status (*result_row_fn)(void *ctx, const struct result_row *row, pgk_error *err);
+
+enum result_state { RESULT_NONE, RESULT_DIRTY, RESULT_CLEAN };
+
+struct job_result_ops {
+    /* `finish`: the graph goes and the registry says DONE in the same transaction; store_id (NULL:
+     * none) is the graph store that is not to be told. ALREADY_EXISTS, FENCED. */
+    pgk_status (*create_dirty)(struct backend *backend, const struct store_write *write,
+                               const struct result_row *row, bool finish, const pgk_uuid *store_id,
+                               pgk_error *err);
+    /* NOT_FOUND, FENCED. */
+    pgk_status (*mark_clean)(struct backend *backend, const struct store_write *write,
+                             const pgk_uuid *job_id, bool delete_it, pgk_error *err);
+    pgk_status (*state)(struct backend *backend, const pgk_uuid *job_id,
+                        enum result_state *ret_state, pgk_error *err);
+    /* Of one job (NULL: of all) in one state (RESULT_NONE: in any), ascending by job. */
+    pgk_status (*list)(struct backend *backend, enum result_state state, const pgk_uuid *job_id,
+                       result_row_fn fn, void *ctx, pgk_error *err);
+    /* One batch of at most `limit`; fewer: none is left. FENCED. */
+    pgk_status (*purge)(struct backend *backend, const struct store_write *write,
+                        int64_t retention_ms, int limit, int64_t *ret_purged, pgk_error *err);
+};
+
+/* ------------------------------------------------------------------ registry */
+
+typedef pgk_status (*registry_row_fn)(void *ctx, const pgk_uuid *job_id,
+                                      pgk_scheduling_status status, pgk_error *err);
+
+struct registry_ops {
+    /* RUNNING or DONE; PENDING clears. FENCED. */
+    pgk_status (*set)(struct backend *backend, const struct store_write *write,
+                      const pgk_uuid *job_id, pgk_scheduling_status status, pgk_error *err);
+    pgk_status (*get)(struct backend *backend, const pgk_uuid *job_id,
+                      pgk_scheduling_status *ret_status, pgk_error *err);
+    /* Ascending by job. */
+    pgk_status (*list)(struct backend *backend, registry_row_fn fn, void *ctx, pgk_error *err);
+};
+
+/* ------------------------------------------------------------------ checkpoints */
+
+/* `checkpoint` with all but metadata, which is apart with the digest of metadata or pointer, and
+ * status and reason. */
+struct checkpoint_row {
+    pgk_checkpoint checkpoint;
+    struct store_bytes
+        content; /* data NULL: there is a pointer; the digest is there all the same */
+};
+typedef pgk_status (*checkpoint_row_fn)(void *ctx, const struct checkpoint_row *row,
+                                        pgk_error *err);
+
+/* An entry of the list without its payload. */
+struct checkpoint_head {
+    int64_t checkpoint_id;
+    pgk_checkpoint_kind kind;
+    pgk_retention retention;
+};
+
+struct checkpoint_ops {
+    /* All completed entries, ascending: *ret_heads (free it; NULL when there is none). */
+    pgk_status (*heads)(struct backend *backend, const pgk_uuid *job_id,
+                        struct checkpoint_head **ret_heads, size_t *ret_count, pgk_error *err);
+    /* Adds one, and in the same transaction moves `discard` to discarding, `retain` to retained.
+     * ALREADY_EXISTS, FENCED. */
+    pgk_status (*add)(struct backend *backend, const struct store_write *write,
+                      const struct checkpoint_row *row, const int64_t *discard,
+                      size_t discard_count, const int64_t *retain, size_t retain_count,
+                      pgk_error *err);
+    /* The completed entries of a job, ascending; or the latest alone. */
+    pgk_status (*list)(struct backend *backend, const pgk_uuid *job_id, bool only_latest,
+                       checkpoint_row_fn fn, void *ctx, pgk_error *err);
+    /* FENCED. */
+    pgk_status (*shutdown)(struct backend *backend, const struct store_write *write,
+                           const pgk_uuid *job_id, pgk_job_status job_status, pgk_error *err);
+    /* At most `limit` entries that are discarding, of one job (NULL: of all), after the last one
+     * seen (NULL: from the start), ascending by job and id. */
+    pgk_status (*discarding)(struct backend *backend, const pgk_uuid *job_id,
+                             const pgk_uuid *last_job_id, int64_t last_checkpoint_id, int limit,
+                             checkpoint_row_fn fn, void *ctx, pgk_error *err);
+    /* Deletes an entry that is discarding; OK also when it is gone. FENCED. */
+    pgk_status (*discarded)(struct backend *backend, const struct store_write *write,
+                            const pgk_uuid *job_id, int64_t checkpoint_id, pgk_error *err);
+
+    /* The counter. RESOURCE: exhausted. FENCED. */
+    pgk_status (*next_id)(struct backend *backend, const struct store_write *write,
+                          const pgk_uuid *job_id, int64_t *ret_value, pgk_error *err);
+    pgk_status (*get_id)(struct backend *backend, const pgk_uuid *job_id, int64_t *ret_value,
+                         pgk_error *err);
+    pgk_status (*set_id)(struct backend *backend, const struct store_write *write,
+                         const pgk_uuid *job_id, int64_t value, pgk_error *err);
+    pgk_status (*drop_id)(struct backend *backend, const struct store_write *write,
+                          const pgk_uuid *job_id, pgk_error *err);
+};
+
+/* ------------------------------------------------------------------ recovery and clean-up */
+
+/* A part whose function is NULL is not read. */
+struct recovery_sink {
+    void *ctx;
+    result_row_fn result;
+    /* checkpoint: the latest completed one; NULL: none. */
+    pgk_status (*job)(void *ctx, const struct graph_row *graph,
+                      const struct checkpoint_row *checkpoint, int64_t next_checkpoint_id,
+                      pgk_error *err);
+    checkpoint_row_fn discard; /* without content and digest */
+};
+
+struct recovery_ops {
+    /* All of one snapshot, in the order dirty results, jobs without a result, entries that are
+     * discarding. The store (NULL: none) owns the graphs. */
+    pgk_status (*recover)(struct backend *backend, const pgk_uuid *store_id,
+                          const struct recovery_sink *sink, pgk_error *err);
+    /* FENCED. */
+    pgk_status (*cleanup_job)(struct backend *backend, const struct store_write *write,
+                              const pgk_uuid *job_id, int64_t *ret_dropped, pgk_error *err);
+    /* One batch. FENCED. */
+    pgk_status (*cleanup_cluster)(struct backend *backend, const struct store_write *write,
+                                  int limit, int64_t *ret_removed, bool *ret_more, pgk_error *err);
+};
+
+#endif
