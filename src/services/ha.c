@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "services/store.h"
+#include "services/call.h"
 
 bool ha_is_foreign(const pgk_ha *ha)
 {

@@ -1,9 +1,9 @@
 /*
- * services/store.c - see store.h.
+ * services/call.c - see call.h.
  *
  * Any thread. Takes the handle's lock for a moment only; nothing here blocks.
  */
-#include "services/store.h"
+#include "services/call.h"
 
 #include <string.h>
 
@@ -21,8 +21,8 @@ const pgk_token *pgk_token_unfenced(void)
     return &unfenced;
 }
 
-pgk_status store_check_token(const pgk_token *token, const char *origin,
-                             const pgk_token **ret_token, pgk_error *err)
+pgk_status token_check(const pgk_token *token, const char *origin, const pgk_token **ret_token,
+                       pgk_error *err)
 {
     if (token == NULL) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin,
@@ -39,52 +39,6 @@ pgk_status store_check_token(const pgk_token *token, const char *origin,
     }
     *ret_token = token;
     return PGK_OK;
-}
-
-pgk_status store_init(struct store *store, pgk_ha *ha, const pgk_token *token, const char *origin,
-                      pgk_error *err)
-{
-    const pgk_token *checked;
-    pgk_status status = store_check_token(token, origin, &checked, err);
-
-    if (status == PGK_OK) {
-        status = ha_check_process(ha, origin, err);
-    }
-    if (status != PGK_OK) {
-        return status;
-    }
-    pthread_mutex_lock(&ha->lock);
-    status = ha_check_open(ha, origin, err);
-    if (status == PGK_OK) {
-        ha->refs++;
-    }
-    pthread_mutex_unlock(&ha->lock);
-    if (status == PGK_OK) {
-        store->ha = ha;
-        store->fenced = checked != NULL;
-        if (checked != NULL) {
-            store->token = *checked;
-        }
-    }
-    return status;
-}
-
-void store_done(struct store *store)
-{
-    /* In a forked child the lock may be held by a thread that does not exist there. */
-    if (ha_is_foreign(store->ha)) {
-        return;
-    }
-    pthread_mutex_lock(&store->ha->lock);
-    ha_unref_unlock(store->ha);
-}
-
-struct store_write store_new_write(const pgk_token *token)
-{
-    struct store_write write = {.token = token};
-
-    pgk_uuid_new(&write.op_id);
-    return write;
 }
 
 pgk_status call_enter(struct call *call, pgk_ha *ha, const char *origin, pgk_error *err)
@@ -120,7 +74,7 @@ void call_leave(struct call *call)
 pgk_status call_go_on(const struct call *call, pgk_error *err)
 {
     pthread_mutex_lock(&call->ha->lock);
-    pgk_status status = ha_check_open(call->ha, "store", err);
+    pgk_status status = ha_check_open(call->ha, "enumeration", err);
     pthread_mutex_unlock(&call->ha->lock);
     return status;
 }
@@ -165,21 +119,19 @@ pgk_status check_bytes(const void *data, size_t length, size_t limit, const char
     return PGK_OK;
 }
 
-pgk_status store_bytes_make(const void *data, size_t length, uint8_t *digest,
-                            struct store_bytes *ret_bytes, pgk_error *err)
+pgk_status bytes_make(const void *data, size_t length, uint8_t *digest,
+                      struct store_bytes *ret_bytes, pgk_error *err)
 {
     *ret_bytes = (struct store_bytes){
         .data = data, .length = length, .digest = digest, .digest_length = DIGEST_BYTES};
     return digest_sha256(data, length, digest, err);
 }
 
-bool store_bytes_match(const struct store_bytes *bytes, const char *text)
+bool bytes_match(const struct store_bytes *bytes)
 {
     uint8_t digest[DIGEST_BYTES];
-    const void *data = bytes->data != NULL ? bytes->data : text;
-    size_t length = bytes->data != NULL ? bytes->length : text != NULL ? strlen(text) : 0;
 
-    return data != NULL && bytes->digest != NULL && bytes->digest_length == sizeof(digest) &&
-           digest_sha256(data, length, digest, NULL) == PGK_OK &&
+    return bytes->data != NULL && bytes->digest != NULL && bytes->digest_length == sizeof(digest) &&
+           digest_sha256(bytes->data, bytes->length, digest, NULL) == PGK_OK &&
            memcmp(digest, bytes->digest, sizeof(digest)) == 0;
 }
