@@ -78,6 +78,7 @@ void arguments_free(struct cli_arguments *arguments);
 
 /* "15 s", "500ms", "2 min", "1 h"; a bare number is milliseconds, as in the configuration. */
 bool parse_duration_ms(const char *text, int *ret_ms);
+bool parse_long_duration_ms(const char *text, int64_t *ret_ms);
 bool parse_number(const char *text, int *ret_number);
 bool address_fits(const char *address); /* 1..PGK_ADDRESS_MAX_BYTES */
 

@@ -151,6 +151,49 @@ int db_query(struct db *db, const char *sql, int n, const char *const *values,
     return CLI_OK;
 }
 
+int db_query_bytes(struct db *db, const char *sql, int n, const char *const *values,
+                   const int *lengths, const int *formats, PGresult **ret_result)
+{
+    PGresult *result = PQexecParams(db->conn, sql, n, NULL, values, lengths, formats, 0);
+    if (succeeded(result)) {
+        *ret_result = result;
+        return CLI_OK;
+    }
+    pgk_error error;
+    result_error(db->conn, result, &error);
+    PQclear(result);
+    if (error.status == PGK_ERR_CONNECTION) {
+        /* It may have been done: the answer is what was lost. */
+        error.status = PGK_ERR_OUTCOME_UNKNOWN;
+        say(db->cli, "the connection was lost before the answer came: it may have been done");
+    }
+    return fail(db->cli, &error);
+}
+
+int db_stream(struct db *db, const char *sql, int n, const char *const *values,
+              int (*fn)(void *user, const PGresult *row), void *user)
+{
+    int code = CLI_OK;
+    pgk_error error;
+    if (PQsendQueryParams(db->conn, sql, n, NULL, values, NULL, NULL, 1) != 1 ||
+        PQsetSingleRowMode(db->conn) != 1) {
+        connection_error(db->conn, &error);
+        return fail(db->cli, &error);
+    }
+    PGresult *result;
+    while ((result = PQgetResult(db->conn)) != NULL) {
+        if (PQresultStatus(result) == PGRES_SINGLE_TUPLE && code == CLI_OK) {
+            code = fn(user, result);
+        } else if (!succeeded(result) && PQresultStatus(result) != PGRES_SINGLE_TUPLE &&
+                   code == CLI_OK) {
+            result_error(db->conn, result, &error);
+            code = fail(db->cli, &error);
+        }
+        PQclear(result);
+    }
+    return code;
+}
+
 int db_execute(struct db *db, const char *sql, int n, const char *const *values)
 {
     return db_query(db, sql, n, values, NULL);
@@ -267,7 +310,7 @@ static const char *migrate_command(const struct db *db, char *out, size_t size)
     return out;
 }
 
-static int check_schema_version(struct db *db)
+static int check_schema_version(struct db *db, int oldest)
 {
     DB_RESULT *result = NULL;
     int code = db_query(db, sql_session_schema_version, 0, NULL, &result);
@@ -276,9 +319,9 @@ static int check_schema_version(struct db *db)
     }
     char command[128];
     int version = db_int(result, 0, 0);
-    if (version < SCHEMA_OLDEST) {
+    if (version < oldest) {
         say(db->cli, "schema \"%s\" is at version %d, this command needs %d; run: %s",
-            db_schema(db), version, SCHEMA_OLDEST, migrate_command(db, command, sizeof command));
+            db_schema(db), version, oldest, migrate_command(db, command, sizeof command));
         return CLI_SCHEMA;
     }
     if (db_int(result, 0, 1) > migrations_count) {
@@ -316,6 +359,11 @@ int db_find_schema(struct db *db, enum db_schema_state *ret_state)
 
 int db_open(struct db *db, const struct cli *cli)
 {
+    return db_open_for(db, cli, SCHEMA_OLDEST);
+}
+
+int db_open_for(struct db *db, const struct cli *cli, int oldest)
+{
     enum db_schema_state state = SCHEMA_ABSENT;
     int code = db_connect(db, cli);
     if (code == CLI_OK) {
@@ -330,7 +378,7 @@ int db_open(struct db *db, const struct cli *cli)
             db_schema(db), migrate_command(db, command, sizeof command));
         return CLI_SCHEMA;
     }
-    return check_schema_version(db);
+    return check_schema_version(db, oldest);
 }
 
 /* A transaction that is open yet ends before this returns, and not when the server notices: the next command may

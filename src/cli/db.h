@@ -16,6 +16,8 @@ struct db {
 
 /* Newest schema that this command knows, and the oldest that it works with. */
 #define SCHEMA_OLDEST 1
+/* The oldest with job graphs, results and checkpoints. */
+#define SCHEMA_OF_STORES 2
 
 /* Connects to the primary and sets search_path to the schema, whether it exists or not. */
 int db_connect(struct db *db, const struct cli *cli);
@@ -24,6 +26,8 @@ enum db_schema_state { SCHEMA_ABSENT, SCHEMA_EMPTY, SCHEMA_INSTALLED };
 int db_find_schema(struct db *db, enum db_schema_state *ret_state);
 /* As db_connect; and the schema is there, neither too old nor too new for this command. */
 int db_open(struct db *db, const struct cli *cli);
+/* As db_open, for a verb that needs a newer schema than the others. */
+int db_open_for(struct db *db, const struct cli *cli, int oldest);
 /* Sets search_path again, after PQreset. */
 int db_enter(struct db *db);
 void db_close(struct db *db);
@@ -33,6 +37,12 @@ int db_query(struct db *db, const char *sql, int n, const char *const *values,
              PGresult **ret_result);
 /* As db_query, without interest in the result. */
 int db_execute(struct db *db, const char *sql, int n, const char *const *values);
+/* As db_query, with parameters of which some are binary: lengths[i] > 0 and formats[i] = 1. */
+int db_query_bytes(struct db *db, const char *sql, int n, const char *const *values,
+                   const int *lengths, const int *formats, PGresult **ret_result);
+/* Hands rows over one by one as they come, in binary; fn answers CLI_OK to go on. */
+int db_stream(struct db *db, const char *sql, int n, const char *const *values,
+              int (*fn)(void *user, const PGresult *row), void *user);
 /* As db_query, but says nothing of a failure: *ret_error gets it. PGK_OK or the status. */
 pgk_status db_try(struct db *db, const char *sql, int n, const char *const *values,
                   PGresult **ret_result, pgk_error *ret_error);

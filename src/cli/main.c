@@ -27,6 +27,12 @@ static const struct cli_verb verbs[] = {
     {"switchover", "hand leadership over to another member", cmd_switchover, help_switchover},
     {"kick", "end the session of a leader", cmd_kick, help_kick},
     {"run", "run a command only while this process leads", cmd_run, help_run},
+    {"jobs", "list, show, store, fetch and remove job graphs", cmd_jobs, help_jobs},
+    {"results", "list and show how jobs ended; mark them clean", cmd_results, help_results},
+    {"checkpoints", "list, show and remove checkpoints", cmd_checkpoints, help_checkpoints},
+    {"counter", "show and set the number of the next checkpoint", cmd_counter, help_counter},
+    {"cleanup", "remove all traces of a job, or of a cluster", cmd_cleanup, help_cleanup},
+    {"purge", "delete old results", cmd_purge, help_purge},
     {"server", "start a private PostgreSQL for trying out", cmd_server, help_server},
     {"version", "print versions", cmd_version, help_version},
     {"help", "this text, or that of a verb", cmd_help, "usage: pgkeeper help [VERB]\n"},
@@ -57,7 +63,7 @@ static void print_help(FILE *out)
 {
     fputs("usage: pgkeeper [OPTION]... VERB [ARGUMENT]...\n"
           "\n"
-          "Leader election on PostgreSQL, for operators, scripts and shells.\n"
+          "Leader election and job stores on PostgreSQL, for operators, scripts and shells.\n"
           "\n"
           "verbs (pgkeeper VERB --help tells more):\n",
           out);

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LONGEST_MS 3.2e12 /* a hundred years */
+
 bool parse_number(const char *text, int *ret_number)
 {
     char *end;
@@ -23,7 +25,7 @@ bool parse_number(const char *text, int *ret_number)
     return true;
 }
 
-bool parse_duration_ms(const char *text, int *ret_ms)
+bool parse_long_duration_ms(const char *text, int64_t *ret_ms)
 {
     static const struct {
         const char *names; /* one per word */
@@ -44,12 +46,22 @@ bool parse_duration_ms(const char *text, int *ret_ms)
         return false;
     }
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (strcasestr(units[i].names, unit) != NULL && value * units[i].ms <= INT_MAX) {
-            *ret_ms = (int)(value * units[i].ms);
+        if (strcasestr(units[i].names, unit) != NULL && value * units[i].ms <= LONGEST_MS) {
+            *ret_ms = (int64_t)(value * units[i].ms);
             return true;
         }
     }
     return false;
+}
+
+bool parse_duration_ms(const char *text, int *ret_ms)
+{
+    int64_t ms;
+    if (!parse_long_duration_ms(text, &ms) || ms > INT_MAX) {
+        return false;
+    }
+    *ret_ms = (int)ms;
+    return true;
 }
 
 bool address_fits(const char *address)

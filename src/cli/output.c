@@ -175,13 +175,12 @@ static void print_csv(FILE *out, const PGresult *result)
     }
 }
 
-/* Prints one cell's text with control characters as '?', so that a stored name cannot move the cursor of
+/* Prints bytes of a text with control characters as '?', so that a stored name cannot move the cursor of
  * a terminal; with out NULL only measures. Returns the columns taken on a terminal. */
-static int put_text(FILE *out, const char *text)
+static int put_bytes(FILE *out, const char *text, size_t left)
 {
     mbstate_t state = {0};
     int width = 0;
-    size_t left = strlen(text);
     while (left > 0) {
         wchar_t wide;
         size_t bytes = mbrtowc(&wide, text, left, &state);
@@ -206,6 +205,11 @@ static int put_text(FILE *out, const char *text)
         left -= bytes;
     }
     return width;
+}
+
+static int put_text(FILE *out, const char *text)
+{
+    return put_bytes(out, text, strlen(text));
 }
 
 /* What a table shows; row -1: the heading, the column's name without the "_name" or "_text" that only widens it. */
@@ -268,6 +272,34 @@ static void print_table(FILE *out, const PGresult *result, int columns)
         fputc('\n', out);
     }
     free(widths);
+}
+
+void output_record(FILE *out, enum cli_format format, const PGresult *result)
+{
+    if (format != FORMAT_TABLE) {
+        output_rows(out, format, result, 0);
+        return;
+    }
+    int widest = 0;
+    for (int column = 0; column < PQnfields(result); column++) {
+        int width = put_text(NULL, PQfname(result, column));
+        widest = width > widest ? width : widest;
+    }
+    for (int column = 0; column < PQnfields(result); column++) {
+        char unused[1];
+        const char *text = table_text(result, 0, column, unused, sizeof unused);
+        if (text[0] == '\0') {
+            continue;
+        }
+        fprintf(out, "%-*s", widest, PQfname(result, column));
+        for (const char *line = text; line != NULL;) {
+            size_t length = strcspn(line, "\n");
+            fprintf(out, "%*s", line == text ? 2 : widest + 2, "");
+            put_bytes(out, line, length);
+            fputc('\n', out);
+            line = line[length] == '\n' ? line + length + 1 : NULL;
+        }
+    }
 }
 
 void output_rows(FILE *out, enum cli_format format, const PGresult *result, int table_columns)

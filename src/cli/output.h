@@ -13,6 +13,8 @@
 /* Prints all rows; JSON keys are the column names, numbers and booleans are bare, json is passed through.
  * A table shows only the first table_columns columns (0: all), so that it fits a terminal. */
 void output_rows(FILE *out, enum cli_format format, const PGresult *result, int table_columns);
+/* Prints the only row; as a table one line per column that is not empty, with all lines of a text. */
+void output_record(FILE *out, enum cli_format format, const PGresult *result);
 /* Prints one row as one line of JSON. */
 void output_json_row(FILE *out, const PGresult *result, int row);
 /* Prints text as a JSON string, quotes included. */
