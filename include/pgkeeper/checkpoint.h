@@ -8,7 +8,7 @@
  *
  * What leaves the list when one is added: the oldest, while more than the maximum remain; but never
  * the latest, and never the latest that is not a savepoint, unless the latest is a
- * stop-with-savepoint. With a maximum of 1 (c: checkpoint, s: savepoint): c1, c2, s1, s2, s3 leaves
+ * stop-with-savepoint. One that is added out of order, below the latest, leaves with a later one. With a maximum of 1 (c: checkpoint, s: savepoint): c1, c2, s1, s2, s3 leaves
  * {c2, s3}; c1, s1, c2 leaves {c2}; c1, s1, stop-savepoint leaves {stop-savepoint}. A checkpoint
  * that leaves is discarding, a savepoint retained.
  *
@@ -56,7 +56,7 @@ typedef struct pgk_checkpoint {
     int64_t checkpoint_id; /* not negative; from the counter */
     pgk_checkpoint_kind kind;
     pgk_retention retention;
-    int64_t completed_ms; /* milliseconds since 1970 UTC */
+    int64_t completed_ms; /* milliseconds since 1970 UTC, not negative */
     /* Exactly one of the two: 1..PGK_METADATA_MAX_BYTES opaque bytes, or */
     const void *metadata;
     size_t metadata_bytes;
@@ -125,6 +125,12 @@ PGK_API pgk_status pgk_checkpoints_latest(pgk_checkpoints *store, pgk_checkpoint
 /* Hands all completed entries to `fn`, damaged ones too, in one query. Since 0.1. */
 PGK_API pgk_status pgk_checkpoints_all(pgk_checkpoints *store, pgk_checkpoint_fn fn, void *user,
                                        pgk_error *err);
+
+/*
+ * execution.checkpointing.num-retained of the handle's configuration, for max_retained; 0 for NULL.
+ * No I/O. Since 0.1.
+ */
+PGK_API int pgk_ha_num_retained(const pgk_ha *ha);
 
 /* How many completed entries the store knows of. No I/O. Since 0.1. */
 PGK_API size_t pgk_checkpoints_count(const pgk_checkpoints *store);

@@ -54,6 +54,8 @@ bool config_is_set(const struct pgk_config *config, enum config_id key);
 /* The text in force, and what it means. The key must be of the type. */
 const char *config_text(const struct pgk_config *config, enum config_id key);
 int config_duration_ms(const struct pgk_config *config, enum config_id key);
+/* For a key whose limit does not fit in an int. */
+int64_t config_long_duration_ms(const struct pgk_config *config, enum config_id key);
 int config_integer(const struct pgk_config *config, enum config_id key);
 bool config_boolean(const struct pgk_config *config, enum config_id key);
 int config_choice(const struct pgk_config *config, enum config_id key);

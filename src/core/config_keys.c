@@ -105,6 +105,14 @@ const struct config_key config_keys[KEY_COUNT] = {
         .description =
             "How long a known leader is kept after the database was lost, before it is announced "
             "as gone."},
+    [KEY_RESULT_DELETE] = {"job-result-store.delete-on-commit", BOOLEAN, .default_text = "off",
+        .description = "A result that is marked clean is deleted at once, not kept."},
+    [KEY_RESULT_RETENTION] = {"job-result-store.retention", DURATION, LIMITS(0, 3650 * DAY),
+        .default_text = "30 d",
+        .description = "How long clean results are kept before they may be purged."},
+    [KEY_NUM_RETAINED] = {"execution.checkpointing.num-retained", INTEGER, LIMITS(1, 1000000),
+        .default_text = "1",
+        .description = "How many completed checkpoints of a job to keep; see pgk_ha_num_retained()."},
     [KEY_MEMBER_NAME] = {"member.name", STRING, LIMITS(1, 200), .derived = true,
         .default_text = "<hostname>:<pid>",
         .description = "What people call this process in views and in the history."},

@@ -5,6 +5,7 @@
  */
 #include <assert.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,14 +172,20 @@ pgk_status config_make_text(enum config_id id, const char *value, char **ret_tex
     return PGK_OK;
 }
 
-int config_duration_ms(const struct pgk_config *config, enum config_id key)
+int64_t config_long_duration_ms(const struct pgk_config *config, enum config_id key)
 {
     int64_t ms = 0;
     const char *wrong;
     bool parsed = duration_parse(config_text(config, key), &ms, &wrong);
     assert(config_keys[key].type == CONFIG_DURATION && parsed);
     (void)parsed;
-    return (int)ms; /* all limits are below INT_MAX */
+    return ms;
+}
+
+int config_duration_ms(const struct pgk_config *config, enum config_id key)
+{
+    assert(config_keys[key].max <= INT_MAX);
+    return (int)config_long_duration_ms(config, key);
 }
 
 int config_integer(const struct pgk_config *config, enum config_id key)

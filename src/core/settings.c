@@ -48,6 +48,9 @@ static void copy_values(const pgk_config *config, struct settings *settings)
     settings->max_connections = config_integer(config, KEY_MAX_CONNECTIONS);
     settings->poll_interval_ms = config_duration_ms(config, KEY_POLL_INTERVAL);
     settings->disconnect_tolerance_ms = config_duration_ms(config, KEY_DISCONNECT_TOLERANCE);
+    settings->delete_results = config_boolean(config, KEY_RESULT_DELETE);
+    settings->result_retention_ms = config_long_duration_ms(config, KEY_RESULT_RETENTION);
+    settings->num_retained = config_integer(config, KEY_NUM_RETAINED);
     settings->logger = config->logger;
 }
 

@@ -44,6 +44,9 @@ struct settings {
     int max_connections;           /* high-availability.postgres.max-connections: work sessions */
     int poll_interval_ms;          /* retrieval.poll-interval */
     int disconnect_tolerance_ms;   /* retrieval.disconnect-tolerance; default: the lease */
+    bool delete_results;           /* job-result-store.delete-on-commit */
+    int64_t result_retention_ms;   /* job-result-store.retention */
+    int num_retained;              /* execution.checkpointing.num-retained */
     struct logger logger;
 };
 

@@ -67,6 +67,9 @@ static void test_settings__defaults__are_those_of_the_documents(void **state)
     assert_int_equal(s->max_connections, 8);
     assert_int_equal(s->poll_interval_ms, 1000);
     assert_int_equal(s->disconnect_tolerance_ms, 1000);
+    assert_false(s->delete_results);
+    assert_int_equal(s->result_retention_ms, INT64_C(2592000000));
+    assert_int_equal(s->num_retained, 1);
     assert_null(s->logger.fn);
     settings_free(s);
 }
@@ -97,6 +100,9 @@ static void test_settings__set_values__arrive_in_their_fields(void **state)
         {PG "max-connections", "7"},
         {"retrieval.poll-interval", "80 ms"},
         {"retrieval.disconnect-tolerance", "0"},
+        {"job-result-store.delete-on-commit", "true"},
+        {"job-result-store.retention", "3650 d"},
+        {"execution.checkpointing.num-retained", "9"},
     };
     int user = 0;
     for (size_t i = 0; i < COUNT(values); i++) {
@@ -130,6 +136,9 @@ static void test_settings__set_values__arrive_in_their_fields(void **state)
     assert_int_equal(s->max_connections, 7);
     assert_int_equal(s->poll_interval_ms, 80);
     assert_int_equal(s->disconnect_tolerance_ms, 0);
+    assert_true(s->delete_results);
+    assert_int_equal(s->result_retention_ms, INT64_C(315360000000));
+    assert_int_equal(s->num_retained, 9);
     assert_ptr_equal(s->logger.fn, ignore_line);
     assert_ptr_equal(s->logger.user, &user);
     settings_free(s);
@@ -168,7 +177,9 @@ static void test_settings__limits__fit_in_milliseconds_of_an_int(void **state)
 {
     (void)state;
     for (size_t i = 0; i < KEY_COUNT; i++) {
-        assert_true(config_keys[i].max <= INT32_MAX);
+        if (i != KEY_RESULT_RETENTION) { /* read as int64_t */
+            assert_true(config_keys[i].max <= INT32_MAX);
+        }
     }
 }
 

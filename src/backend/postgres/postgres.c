@@ -9,6 +9,7 @@
 
 #include "backend/postgres/keeper.h"
 #include "backend/postgres/retry.h"
+#include "backend/postgres/store_ops.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/text.h"
@@ -446,4 +447,8 @@ const struct backend_ops postgres_backend = {
     .withdraw = postgres_withdraw,
     .watch = postgres_watch,
     .unwatch = postgres_unwatch,
+    .job_results = &postgres_job_results,
+    .registry = &postgres_registry,
+    .checkpoints = &postgres_checkpoints,
+    .recovery = &postgres_recovery,
 };

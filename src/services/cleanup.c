@@ -1,0 +1,118 @@
+/*
+ * services/cleanup.c - cleaning up for good: one job, or all that is stored under a cluster id. Any
+ * thread; round trips are made without the lock.
+ */
+#include <pgkeeper/recovery.h>
+
+#include "core/text.h"
+#include "services/store_common.h"
+
+/* So many rows go in one transaction. */
+#define CLEANUP_BATCH 1000
+
+pgk_status pgk_ha_cleanup_job(pgk_ha *ha, const pgk_token *token, const pgk_uuid *job_id,
+                              int64_t *ret_dropped, pgk_error *err)
+{
+    static const char origin[] = "ha.cleanup_job";
+    struct store store = {.ha = NULL};
+    struct call call;
+    int64_t dropped = 0;
+
+    error_reset(err);
+    pgk_status status = check_not_null(job_id, "job_id", origin, err);
+
+    if (status == PGK_OK) {
+        status = store_open(&store, ha, token, origin, err);
+    }
+    if (status != PGK_OK) {
+        return status;
+    }
+    status = store_enter(&store, &call, "ha", origin, err);
+    if (status == PGK_OK) {
+        struct store_write write = store_new_write(&store);
+
+        status = ha->ops->recovery->cleanup_job(ha->backend, &write, job_id, &dropped, err);
+        call_leave(&call);
+    }
+    store_close(&store);
+    if (status == PGK_OK && ret_dropped != NULL) {
+        *ret_dropped = dropped;
+    }
+    return status;
+}
+
+/* The batches; the caller is inside a call. */
+static pgk_status cleanup_all(struct store *store, int64_t *removed, pgk_error *err)
+{
+    const pgk_ha *ha = store->ha;
+    bool more = true;
+
+    while (more) {
+        int64_t batch = 0;
+        struct store_write write = store_new_write(store);
+        pgk_status status = ha->ops->recovery->cleanup_cluster(ha->backend, &write, CLEANUP_BATCH,
+                                                               &batch, &more, err);
+
+        if (status != PGK_OK) {
+            return status;
+        }
+        *removed += batch;
+    }
+    return PGK_OK;
+}
+
+pgk_status pgk_ha_cleanup_all(pgk_ha *ha, const pgk_token *token, int64_t *ret_removed,
+                              pgk_error *err)
+{
+    static const char origin[] = "ha.cleanup_all";
+    struct store store = {.ha = NULL};
+    struct call call;
+    int64_t removed = 0;
+
+    error_reset(err);
+    pgk_status status = store_open(&store, ha, token, origin, err);
+
+    if (status != PGK_OK) {
+        return status;
+    }
+    status = store_enter(&store, &call, "ha", origin, err);
+    if (status == PGK_OK) {
+        status = cleanup_all(&store, &removed, err);
+        call_leave(&call);
+    }
+    store_close(&store);
+    if (ret_removed != NULL) {
+        *ret_removed = removed;
+    }
+    return status;
+}
+
+pgk_status pgk_ha_close_with_optional_cleanup(pgk_ha *ha, bool cleanup, const pgk_token *token,
+                                              pgk_error *err)
+{
+    pgk_error of_cleanup;
+    pgk_error of_close;
+
+    error_reset(err);
+    error_reset(&of_cleanup);
+    pgk_status status = cleanup ? pgk_ha_cleanup_all(ha, token, NULL, &of_cleanup) : PGK_OK;
+    pgk_status closed = pgk_ha_close(ha, &of_close);
+
+    if (status == PGK_OK) {
+        if (err != NULL && closed != PGK_OK) {
+            *err = of_close;
+        }
+        return closed;
+    }
+    if (err != NULL) {
+        *err = of_cleanup;
+    }
+    if (err != NULL && closed != PGK_OK) {
+        char first[PGK_ERROR_MESSAGE_SIZE / 2]; /* room for the other one */
+
+        text_copy(first, sizeof(first), of_cleanup.message);
+        text_format(err->message, sizeof(err->message), "%s; and closing failed: %s", first,
+                    of_close.message);
+    }
+    return status;
+}
