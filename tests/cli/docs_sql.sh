@@ -67,6 +67,9 @@ trap 'rm -rf "$work"' EXIT
 
 run_document docs/protocol.md
 expect 'resigned' "SELECT end_reason FROM pgkeeper.leader_history ORDER BY epoch LIMIT 1"
+# A program that keeps the rules of the stores writes as the library does, not as a person.
+expect 0 "SELECT count(*) FROM pgkeeper.event WHERE by_hand"
+expect FINISHED "SELECT status FROM pgkeeper.stat_results"
 
 coproc leader { contend host-a:1; }
 # Bash warns about a second coprocess: this one is a pipe made by hand.
