@@ -150,8 +150,8 @@ static int remove_checkpoint(struct db *db, const struct removal *r)
         code = ask_removal(db->cli, r, stored);
     }
     if (code == CLI_OK && !r->how.dry_run) {
-        code = db_query(db, r->discard ? sql_checkpoints_discard : sql_checkpoints_rm, 3, values,
-                        &gone);
+        code = db_act(db, r->discard ? sql_checkpoints_discard : sql_checkpoints_rm, 3, values,
+                      NULL, NULL, &gone);
     }
     if (code == CLI_OK && gone != NULL && PQntuples(gone) == 0) {
         say(db->cli, r->discard ? "checkpoint %s is not in the list" : "checkpoint %s is gone",
@@ -233,7 +233,7 @@ static int set_counter(struct db *db, const struct job_id *id, const char *numbe
 {
     const char *values[] = {db_cluster(db), id->text, number, "false"};
     DB_RESULT *answer = NULL, *forced = NULL;
-    int code = db_query(db, sql_counter_set, 4, values, &answer);
+    int code = db_act(db, sql_counter_set, 4, values, NULL, NULL, &answer);
     const char *outcome = db_text(answer, 0, 0);
     if (code == CLI_OK && strcmp(outcome, "smaller") == 0) {
         const char *next = db_text(answer, 0, 1);
@@ -242,7 +242,7 @@ static int set_counter(struct db *db, const struct job_id *id, const char *numbe
                    "twice?",
                    id->hex, next, number);
         values[3] = "true";
-        code = code == CLI_OK ? db_query(db, sql_counter_set, 4, values, &forced) : code;
+        code = code == CLI_OK ? db_act(db, sql_counter_set, 4, values, NULL, NULL, &forced) : code;
         outcome = db_text(forced, 0, 0);
     }
     if (code == CLI_OK && strcmp(outcome, "changed") == 0) {

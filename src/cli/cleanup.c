@@ -59,7 +59,7 @@ static int cleanup_job(struct db *db, const struct job_id *id, const struct dest
                    db_text(found, 0, 2), db_text(found, 0, 3));
     }
     if (code == CLI_OK) {
-        code = db_query(db, sql_cleanup_job, 2, values, &removed);
+        code = db_act(db, sql_cleanup_job, 2, values, NULL, NULL, &removed);
     }
     if (code != CLI_OK) {
         return code;
@@ -97,7 +97,7 @@ static int remove_cluster(struct db *db)
     int64_t removed = 0;
     for (bool more = true; more;) {
         DB_RESULT *batch = NULL;
-        int code = db_query(db, sql_cleanup_cluster, 1, values, &batch);
+        int code = db_act(db, sql_cleanup_cluster, 1, values, NULL, NULL, &batch);
         if (code != CLI_OK) {
             say(db->cli, "%" PRId64 " rows were removed before that; run it again", removed);
             return code;

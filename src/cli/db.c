@@ -151,8 +151,8 @@ int db_query(struct db *db, const char *sql, int n, const char *const *values,
     return CLI_OK;
 }
 
-int db_query_bytes(struct db *db, const char *sql, int n, const char *const *values,
-                   const int *lengths, const int *formats, PGresult **ret_result)
+int db_act(struct db *db, const char *sql, int n, const char *const *values, const int *lengths,
+           const int *formats, PGresult **ret_result)
 {
     PGresult *result = PQexecParams(db->conn, sql, n, NULL, values, lengths, formats, 0);
     if (succeeded(result)) {
@@ -165,7 +165,8 @@ int db_query_bytes(struct db *db, const char *sql, int n, const char *const *val
     if (error.status == PGK_ERR_CONNECTION) {
         /* It may have been done: the answer is what was lost. */
         error.status = PGK_ERR_OUTCOME_UNKNOWN;
-        say(db->cli, "the connection was lost before the answer came: it may have been done");
+        say(db->cli,
+            "the connection was lost before the answer came: it may have been done or not");
     }
     return fail(db->cli, &error);
 }

@@ -37,9 +37,10 @@ int db_query(struct db *db, const char *sql, int n, const char *const *values,
              PGresult **ret_result);
 /* As db_query, without interest in the result. */
 int db_execute(struct db *db, const char *sql, int n, const char *const *values);
-/* As db_query, with parameters of which some are binary: lengths[i] > 0 and formats[i] = 1. */
-int db_query_bytes(struct db *db, const char *sql, int n, const char *const *values,
-                   const int *lengths, const int *formats, PGresult **ret_result);
+/* As db_query, for what changes something: a lost answer is an unknown outcome. Parameters may be binary, lengths[i] > 0
+ * and formats[i] = 1; both NULL: all text. */
+int db_act(struct db *db, const char *sql, int n, const char *const *values, const int *lengths,
+           const int *formats, PGresult **ret_result);
 /* Hands rows over one by one as they come, in binary; fn answers CLI_OK to go on. */
 int db_stream(struct db *db, const char *sql, int n, const char *const *values,
               int (*fn)(void *user, const PGresult *row), void *user);

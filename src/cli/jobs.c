@@ -128,7 +128,7 @@ static int put(struct db *db, const struct job_id *id, const struct payload *gra
     const int lengths[] = {0, 0, (int)graph->count, PAYLOAD_DIGEST_BYTES, 0, 0};
     const int formats[] = {0, 0, 1, 1, 0, 0};
     DB_RESULT *answer = NULL;
-    int code = db_query_bytes(db, sql_jobs_put, 6, values, lengths, formats, &answer);
+    int code = db_act(db, sql_jobs_put, 6, values, lengths, formats, &answer);
     return code == CLI_OK ? judge_put(db, id, answer) : code;
 }
 
@@ -248,7 +248,7 @@ static int rm(struct db *db, const struct job_id *id, const struct destroying *h
                    db_text(stored, 0, 1), db_text(stored, 0, 2));
     }
     if (code == CLI_OK && !how->dry_run) {
-        code = db_query(db, sql_jobs_rm, 3, values, &answer);
+        code = db_act(db, sql_jobs_rm, 3, values, NULL, NULL, &answer);
     }
     if (code == CLI_OK && answer != NULL && strcmp(db_text(answer, 0, 0), "missing") == 0) {
         return say_missing(db, "graph of job", id->hex);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <openssl/evp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,28 @@ void payload_free(struct payload *payload)
     *payload = (struct payload){0};
 }
 
+/* The temporary file of this process, for the handler of signals that end it. */
+static char unfinished[PATH_MAX];
+
+static void on_end(int number)
+{
+    unlink(unfinished);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* A process that is interrupted leaves nothing behind; what its caller ignores stays ignored. */
+static void remove_when_interrupted(const char *path)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    snprintf(unfinished, sizeof unfinished, "%s", path);
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+        if (signal(signals[i], on_end) == SIG_IGN) {
+            signal(signals[i], SIG_IGN);
+        }
+    }
+}
+
 struct payload_out {
     const struct cli *cli;
     const char *path; /* for messages */
@@ -157,6 +180,7 @@ static int open_beside(struct payload_out *out, const char *path)
         out->temporary[0] = '\0';
         return failed(out->cli, "write", out->path);
     }
+    remove_when_interrupted(out->temporary);
     mode_t mask = umask(0);
     umask(mask);
     struct stat old;
@@ -247,6 +271,7 @@ static int appear(struct payload_out *out)
         return failed(out->cli, "write", out->path);
     }
     out->temporary[0] = '\0';
+    unfinished[0] = '\0';
     sync_directory(out->target);
     return CLI_OK;
 }

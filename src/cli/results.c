@@ -13,7 +13,7 @@
 #include "verbs.h"
 
 #define KEY_RETENTION "job-result-store.retention"
-#define DEFAULT_RETENTION "30 d"
+#define KEY_DELETE "job-result-store.delete-on-commit" /* SQL reads its values as they are */
 #define PURGE_BATCH 1000
 
 const char help_results[] =
@@ -29,7 +29,8 @@ const char help_results[] =
     "            important columns, the other formats all.\n"
     "show        prints one entry. Exit code 4: there is none.\n"
     "mark-clean  dirty becomes clean, clean stays so. The entry stays until it is\n"
-    "            purged. Exit code 4: there is none.\n"
+    "            purged; with job-result-store.delete-on-commit: true it is deleted.\n"
+    "            Exit code 4: there is none.\n"
     "\n"
     "options:\n"
     "  --dirty, --clean  only these\n"
@@ -97,10 +98,11 @@ static int results_mark_clean(struct cli *cli, int argc, char **argv)
     }
     struct db db;
     DB_RESULT *answer = NULL;
-    const char *values[] = {config_value(cli, CLI_KEY_CLUSTER), id.text};
+    const char *values[] = {config_value(cli, CLI_KEY_CLUSTER), id.text,
+                            config_value(cli, KEY_DELETE)};
     code = stores_open(&db, cli);
     if (code == CLI_OK) {
-        code = db_query(&db, sql_results_mark_clean, 2, values, &answer);
+        code = db_act(&db, sql_results_mark_clean, 3, values, NULL, NULL, &answer);
     }
     if (code == CLI_OK && strcmp(db_text(answer, 0, 0), "missing") == 0) {
         code = say_missing(&db, "result of job", id.hex);
@@ -144,7 +146,7 @@ static int purge_all(struct db *db, const char *age_ms)
     int64_t purged = 0;
     for (;;) {
         DB_RESULT *gone = NULL;
-        int code = db_query(db, sql_results_purge, 3, values, &gone);
+        int code = db_act(db, sql_results_purge, 3, values, NULL, NULL, &gone);
         if (code != CLI_OK) {
             say(db->cli, "%" PRId64 " were deleted before that", purged);
             return code;
@@ -189,8 +191,7 @@ int cmd_purge(struct cli *cli, int argc, char **argv)
         return code;
     }
     if (age == NULL) {
-        const char *configured = config_value(cli, KEY_RETENTION);
-        age = configured[0] != '\0' ? configured : DEFAULT_RETENTION;
+        age = config_value(cli, KEY_RETENTION);
     }
     int64_t ms;
     if (!parse_long_duration_ms(age, &ms)) {

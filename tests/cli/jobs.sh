@@ -132,6 +132,31 @@ if [ -w /dev/full ]; then
 fi
 expect 0 jobs put $a "$work/large" --replace
 
+# Interrupted while it waits for the graph: the same.
+expect 0 jobs put $b "$work/nul" --replace
+mkfifo "$work/locker"
+psql --no-psqlrc --quiet <"$work/locker" >"$work/locker.out" & children+=($!)
+exec 7>"$work/locker"
+echo "BEGIN; LOCK TABLE pgkeeper.job_graph; SELECT 'locked';" >&7
+until_true 20 grep -q locked "$work/locker.out"
+waiting=0 # sessions: the server does not see that a client is gone while it waits for a lock
+waits() { [ "$(value "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgkeeper jobs get' AND wait_event_type = 'Lock'")" = $waiting ]; }
+for signal in TERM INT HUP; do
+    # Through env, because a shell's background commands ignore SIGINT.
+    env --default-signal=INT "$PGK_TEST_COMMAND" jobs get $b "$work/target/link" 2>/dev/null & pid=$!
+    children+=("$pid")
+    waiting=$((waiting + 1))
+    until_true 20 waits
+    [ "$(ls "$work/target" | wc -l)" = 3 ] || failed "no temporary file to lose"
+    kill -s $signal "$pid"
+    code=0
+    wait "$pid" || code=$?
+    [ "$code" = $((128 + $(kill -l $signal))) ] || failed "exit code $code after SIG$signal"
+    [ "$(ls "$work/target")" = $'link\nreal' ] || failed "left behind: $(ls "$work/target")"
+done
+[ "$(sha256sum "$work/target/real")" = "$before" ] || failed "an interrupted get reached the file"
+exec 7>&-
+
 # Lists and one job, in all formats; a table fits a terminal.
 value "INSERT INTO pgkeeper.job_status (cluster_id, job_id, status) VALUES ('/default', '$b', 'RUNNING');
        INSERT INTO pgkeeper.job_result (cluster_id, job_id, status, op_id) VALUES ('/default', '$b', 'CANCELED', '$b');
@@ -209,6 +234,20 @@ expect 1 jobs rm $a --yes
 stop "$leader" 0
 expect 0 jobs put $a "$work/nul" --replace
 expect 0 jobs rm $a --yes
+
+# The answer stays out: nobody knows whether it was done, and that is said.
+psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 >/dev/null <<'SQL'
+CREATE FUNCTION public.end_session() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid()); PERFORM pg_catalog.pg_sleep(60); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER trap AFTER INSERT OR DELETE ON pgkeeper.job_graph DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION public.end_session();
+SQL
+expect 5 jobs put $a "$work/one"
+stderr_has 'it may have been done or not'
+expect 5 jobs rm $b --yes
+expect 5 cleanup job $b --yes
+expect 5 cleanup cluster --yes
+value "DROP TRIGGER trap ON pgkeeper.job_graph" >/dev/null
 
 # Roles: the monitor reads what is no payload; the application writes; the operator does neither.
 psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --file="$PGK_SOURCE_DIR/sql/roles.sql" >/dev/null

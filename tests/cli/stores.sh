@@ -55,6 +55,12 @@ expect 0 results mark-clean $a
 stderr_has 'was clean already'
 same "$first" "SELECT clean_at FROM pgkeeper.job_result WHERE job_id = '$a'"
 expect 0 results ls --clean; lines_are 2
+for value in true on yes; do
+    value "INSERT INTO pgkeeper.job_result (cluster_id, job_id, status, op_id) VALUES ('/default', '$c', 'FINISHED', '$c')" >/dev/null
+    PGKEEPER_JOB_RESULT_STORE_DELETE_ON_COMMIT=$value expect 0 results mark-clean $c
+    same 0 "SELECT count(*) FROM pgkeeper.job_result WHERE cluster_id = '/default' AND job_id = '$c'"
+    PGKEEPER_JOB_RESULT_STORE_DELETE_ON_COMMIT=$value expect 4 results mark-clean $c
+done
 
 # Purge: only clean ones, only old ones, only this cluster.
 expect 0 purge --yes --format json
@@ -66,6 +72,8 @@ expect 0 purge --dry-run --format json
 json_is 1 '$[0].results'
 expect 0 purge --dry-run --older-than "32 d" --format json
 json_is 0 '$[0].results'
+PGKEEPER_JOB_RESULT_STORE_RETENTION='32 d' expect 0 purge --dry-run --format json
+json_is 0 '$[0].results'
 expect 1 purge
 stderr_has 'nothing was done'
 same 4 "SELECT count(*) FROM pgkeeper.job_result"
@@ -76,7 +84,7 @@ value "INSERT INTO pgkeeper.job_result (cluster_id, job_id, status, state, clean
        SELECT '/default', gen_random_uuid(), 'FINISHED', 'clean', now() - interval '1 hour', gen_random_uuid() FROM generate_series(1, 2500)" >/dev/null
 expect 0 purge --older-than 59min --yes --format json
 json_is 2500 '$[0].purged'
-same 0 "SELECT count(*) FROM pgkeeper.event WHERE act = 'delete job_result'"
+same 3 "SELECT count(*) FROM pgkeeper.event WHERE act = 'delete job_result'" # those that mark-clean deleted
 
 # Checkpoints.
 expect 4 checkpoints show $a
