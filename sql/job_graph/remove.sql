@@ -5,7 +5,7 @@
 WITH f AS MATERIALIZED (
     SELECT may_write($1::integer, $2::bigint) AS ok,
            set_config('pgkeeper.act', 'remove', true),
-           set_config('pgkeeper.store', coalesce($5::text, ''), true)),
+           set_config('pgkeeper.store', coalesce($5::uuid::text, ''), true)),
 found AS MATERIALIZED (
     SELECT g.op_id FROM f, job_graph g WHERE f.ok AND g.cluster_id = $3::text AND g.job_id = $4::uuid FOR UPDATE OF g),
 others AS MATERIALIZED (

@@ -36,6 +36,11 @@ struct backend_sink {
     /* What the backend now knows of a component; leader NULL: none. Called when read, also if it is
      * the same. */
     void (*leader_seen)(void *ctx, void *watch_ctx, const pgk_leader *leader);
+    /* For a store that listens: it is about to be read which graphs there are ... */
+    void (*graphs_reading)(void *ctx, void *watch_ctx);
+    /* ... and there were these, ascending by job. False: what the store itself was doing meanwhile
+     * hides something; to be read again soon. */
+    bool (*graphs_seen)(void *ctx, void *watch_ctx, const struct graph_id *ids, size_t count);
 };
 
 struct backend_env {

@@ -2,7 +2,8 @@
  * backend/stores.h - the seam for what is stored: graphs, results, registry, checkpoints, recovery.
  * One table of functions each, of a backend that has it.
  *
- * All functions are [unlocked] and block, on the caller's thread; any number at a time. They check
+ * All functions but those marked [locked] (see backend.h) are [unlocked] and block, on the caller's
+ * thread; any number at a time. They check
  * no arguments and compute no digests: the services have done so, and look at the digests of what
  * is handed out. A write that is sent again after a lost answer is known by its op_id, so OK means
  * once; OUTCOME_UNKNOWN when that could not be settled in time. Rows are handed out one at a time,
@@ -20,6 +21,7 @@
 #include <pgkeeper/job_result.h>
 
 struct backend;
+struct backend_graph_watch; /* one store that listens */
 
 #define STORE_DIGEST_BYTES 32
 
@@ -89,6 +91,13 @@ struct job_graph_ops {
     pgk_status (*remove)(struct backend *backend, const struct store_write *write,
                          const pgk_uuid *store_id, const pgk_uuid *job_id, const pgk_uuid *known,
                          pgk_error *err);
+
+    /* [locked] Reads which graphs there are, now, after each change and each reconnection, and at
+     * least every poll interval: graphs_reading and graphs_seen of the sink come until unwatch().
+     * The store has been entered as one that listens. */
+    pgk_status (*watch)(struct backend *backend, const pgk_token *token, const pgk_uuid *store_id,
+                        void *watch_ctx, struct backend_graph_watch **ret_watch, pgk_error *err);
+    void (*unwatch)(struct backend *backend, struct backend_graph_watch *watch);
 };
 
 /* ------------------------------------------------------------------ results */

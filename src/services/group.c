@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "services/handle.h"
+#include "services/job_graphs.h"
 
 struct ha_group *group_get(pgk_ha *ha, const char *name)
 {
@@ -213,5 +213,7 @@ struct backend_sink group_sink(pgk_ha *ha)
                                  .tenure_began = on_tenure_began,
                                  .tenure_ended = on_tenure_ended,
                                  .group_fault = on_group_fault,
-                                 .leader_seen = on_leader_seen};
+                                 .leader_seen = on_leader_seen,
+                                 .graphs_reading = job_graphs_reading,
+                                 .graphs_seen = job_graphs_seen};
 }

@@ -17,10 +17,10 @@
 #include "core/thread.h"
 
 enum ha_state { HA_OPEN, HA_CLOSING, HA_CLOSED };
-enum subject_kind { SUBJECT_ELECTION, SUBJECT_RETRIEVER };
+enum subject_kind { SUBJECT_ELECTION, SUBJECT_RETRIEVER, SUBJECT_JOB_GRAPHS };
 enum subject_state { SUBJECT_NEW, SUBJECT_STARTED, SUBJECT_CLOSING, SUBJECT_CLOSED };
 
-/* What can be called back: the common part of elections and retrievers. */
+/* What can be called back: the common part of elections, retrievers and job graph stores. */
 struct subject {
     enum subject_kind kind;
     enum subject_state state;

@@ -5,7 +5,7 @@
  * pgk_ha_dispatch or of a close. A callback runs with the lock dropped; a callback that closes something
  * runs the revoke that is due nested on its own thread. Never two at the same time on two threads.
  */
-#include "services/handle.h"
+#include "services/job_graphs.h"
 
 bool notifier_inside_callback(const pgk_ha *ha)
 {
@@ -46,6 +46,9 @@ bool notifier_deliver(struct subject *subject)
 {
     if (subject->kind == SUBJECT_ELECTION) {
         return election_deliver((pgk_election *)subject);
+    }
+    if (subject->kind == SUBJECT_JOB_GRAPHS) {
+        return job_graphs_deliver((pgk_job_graphs *)subject);
     }
     return retriever_deliver((pgk_retriever *)subject);
 }

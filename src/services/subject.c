@@ -1,13 +1,13 @@
 /*
- * services/subject.c - what elections and retrievers have in common: names, references, the dirty list,
- * waiting for the end.
+ * services/subject.c - what elections, retrievers and job graph stores have in common: names, references,
+ * the dirty list, waiting for the end.
  *
  * Any thread, under the handle's lock. It decides nothing about what is delivered.
  */
 #include <stdlib.h>
 
 #include "core/text.h"
-#include "services/handle.h"
+#include "services/job_graphs.h"
 
 pgk_status subject_check_component(const char *component, const char *origin, pgk_error *err)
 {
@@ -95,6 +95,8 @@ void subject_unref_unlock(struct subject *subject)
     }
     if (subject->kind == SUBJECT_ELECTION) {
         election_free((pgk_election *)subject);
+    } else if (subject->kind == SUBJECT_JOB_GRAPHS) {
+        job_graphs_destroy((pgk_job_graphs *)subject);
     } else {
         retriever_free((pgk_retriever *)subject);
     }
@@ -119,6 +121,8 @@ void subject_begin_close(struct subject *subject)
 {
     if (subject->kind == SUBJECT_ELECTION) {
         election_begin_close((pgk_election *)subject);
+    } else if (subject->kind == SUBJECT_JOB_GRAPHS) {
+        job_graphs_begin_close((pgk_job_graphs *)subject);
     } else {
         retriever_begin_close((pgk_retriever *)subject);
     }

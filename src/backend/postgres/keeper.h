@@ -109,6 +109,14 @@ struct backend {
     int64_t lost_at_ns;      /* since when nothing can be read; 0: all is well */
     bool told_lost;
     struct errand *errand; /* under way */
+
+    /* listen_graphs.c */
+    struct backend_graph_watch *graph_watches; /* [lock] */
+    bool graphs_reread;                        /* [lock] */
+    int64_t graphs_poll_ns;                    /* next read without a hint */
+    int64_t graphs_gap_ns;                     /* and not before this with one */
+    pgk_uuid entering;                         /* store of the statement under way */
+    bool leave_store;                          /* it was stopped meanwhile: it is to go again */
 };
 
 /* Each part: step does what is due, next_ns says when to come again if nothing happens. */
@@ -139,6 +147,14 @@ bool listen_collect(struct backend *backend, bool watches, struct text_array *gr
 void listen_apply_groups(struct backend *backend, const PGresult *rows);
 void listen_step(struct backend *backend);
 int64_t listen_next_ns(const struct backend *backend);
+
+/* The listener session's work for job graph stores. [lock] When it is due. */
+int64_t graphs_next_ns(const struct backend *backend);
+void graphs_connected(struct backend *backend);
+/* Sends what is due; false: nothing. */
+bool graphs_send(struct backend *backend, int64_t now_ns);
+/* Takes an answer that is for them, unless it is a fault of the session: false. */
+bool graphs_answered(struct backend *backend);
 
 /* errands and records (records.c), all [lock]. */
 void errand_add(struct backend *backend, enum statement_id statement, const pgk_token *token,

@@ -303,6 +303,8 @@ static void send_next(struct backend *backend)
         bool due = reread || now >= backend->poll_at_ns;
         if (due || backend->listener.notified) {
             send_read(backend, due);
+        } else {
+            graphs_send(backend, now);
         }
     }
 }
@@ -343,6 +345,8 @@ static void answered(struct backend *backend)
         put_errand_off(backend); /* as when somebody's open transaction blocks it */
     } else if (errand) {
         end_errand(backend);
+    } else if (graphs_answered(backend)) {
+        return;
     } else if (session->status != PGK_OK) {
         pgk_error fault = session->error;
         session_drop(session, clock_now_ns(), &fault);
@@ -410,7 +414,8 @@ static bool wanted(const struct backend *backend)
         waits = waits || !rules_holds(&g->rules);
     }
     return cancel_due(backend) ||
-           (!backend->closing && (waits || backend->watches != NULL || backend->errands != NULL));
+           (!backend->closing && (waits || backend->watches != NULL || backend->errands != NULL ||
+                                  backend->graph_watches != NULL || backend->leave_store));
 }
 
 /* Saves the standby a round trip: take_over() finds out whether it is true. */
@@ -438,6 +443,7 @@ void listen_step(struct backend *backend)
         if (event == SESSION_READY) {
             backend->listening = backend->settings->retrieval == RETRIEVAL_POLL;
             backend->poll_at_ns = 0;
+            graphs_connected(backend);
         }
         if (event == SESSION_LOST || (event == SESSION_RESULT && session->state == SESSION_DOWN)) {
             lost(backend, &session->fault);
@@ -477,7 +483,9 @@ int64_t listen_next_ns(const struct backend *backend)
     if (backend->listener.state == SESSION_IDLE && connect) {
         bool now = backend->reread || errand_due(backend) || backend->listener.notified ||
                    cancel_due(backend) || !backend->listening;
+        int64_t graphs = graphs_next_ns(backend);
         next = now ? 0 : backend->poll_at_ns;
+        next = graphs < next ? graphs : next;
     } else if (backend->listener.state == SESSION_IDLE) {
         next = backend->linger_until_ns;
     }

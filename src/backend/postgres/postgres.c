@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/postgres/job_graphs.h"
 #include "backend/postgres/keeper.h"
 #include "backend/postgres/retry.h"
 #include "backend/postgres/store_ops.h"
@@ -451,4 +452,5 @@ const struct backend_ops postgres_backend = {
     .registry = &postgres_registry,
     .checkpoints = &postgres_checkpoints,
     .recovery = &postgres_recovery,
+    .job_graphs = &postgres_job_graphs,
 };

@@ -13,6 +13,7 @@
 #define CONNECT_MIN_NS (3 * NS_PER_S)
 /* Payload of the notification of a release, before the leadership id. */
 #define RELEASED "released "
+#define GRAPHS "job_graph"
 
 void session_init(struct session *session, const struct link_request *request, struct wake *wake)
 {
@@ -158,7 +159,11 @@ static void take_notifications(struct session *session)
 {
     for (PGnotify *n = PQnotifies(session->link.conn); n != NULL;
          n = PQnotifies(session->link.conn)) {
-        session->notified = true;
+        if (strcmp(n->extra, GRAPHS) == 0) {
+            session->graphs_notified = true;
+        } else {
+            session->notified = true;
+        }
         if (strncmp(n->extra, RELEASED, strlen(RELEASED)) == 0) {
             session->released = (int32_t)strtol(n->extra + strlen(RELEASED), NULL, 10);
         }

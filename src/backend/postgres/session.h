@@ -40,6 +40,7 @@ struct session {
 
     /* Until the keeper resets them: a notification has come; it named this leadership as released. */
     bool notified;
+    bool graphs_notified; /* one has come that is of job graphs */
     int32_t released;
     bool doomed; /* a FATAL has been read: the server has ended the session */
     pgk_error fault;

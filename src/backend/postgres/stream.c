@@ -13,7 +13,6 @@
 #include "core/error.h"
 
 #define ORIGIN "work"
-#define LARGE_BYTES ((size_t)4 * 1024 * 1024)
 
 struct stream {
     struct backend *backend;

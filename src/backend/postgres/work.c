@@ -18,8 +18,6 @@
 #include "core/error.h"
 
 #define ORIGIN "work"
-/* From here on it is cheaper to ask whether a write is there than to send it again. */
-#define LARGE_BYTES ((size_t)1024 * 1024)
 /* How long the server waits for a session that it is told to end; at least. */
 #define END_FORMER_MS 100
 
@@ -222,7 +220,7 @@ static pgk_status run_once(struct backend *backend, const struct work *work, int
         status = work_link_run(link, work, backend->settings, deadline_ns, &result, err);
     }
     bool large =
-        work->bytes > LARGE_BYTES || (result != NULL && PQresultMemorySize(result) > LARGE_BYTES);
+        work_is_large(work) || (result != NULL && PQresultMemorySize(result) > LARGE_BYTES);
     if (status == PGK_OK && pooled->unreplicated) {
         PQclear(result);
         ret_former->unreplicated = true;
@@ -372,7 +370,7 @@ static pgk_status attempt(struct attempts *a, pgk_error *err)
     if (status == PGK_OK && a->refused) {
         return settle_refused(a, err);
     }
-    if (status == PGK_OK && a->unclear && a->work->bytes > LARGE_BYTES &&
+    if (status == PGK_OK && a->unclear && work_is_large(a->work) &&
         a->work->settle.rule == SETTLE_FOUND_IS_DONE) {
         status = look(a, &found, err);
     }

@@ -95,10 +95,11 @@ pgk_status work_link_run(const struct link *link, const struct work *work,
                          PGresult **ret_result, pgk_error *err)
 {
     const char *what = statements[work->id].name;
-    int64_t pause_ns = settings->statement_timeout_ms * NS_PER_MS;
+    int64_t pause_ns = settings->statement_timeout_ms * NS_PER_MS + work_bytes_ns(work);
+    bool large = work_is_large(work);
     PGresult *kept = NULL;
     bool ended = false;
-    if (!work_link_send(link, work, settings, false)) {
+    if (!work_link_send(link, work, settings, large)) {
         return broken(link, what, err);
     }
     while (!ended) {
@@ -109,9 +110,9 @@ pgk_status work_link_run(const struct link *link, const struct work *work,
             return status;
         }
         bool lost = PQstatus(link->conn) != CONNECTION_OK;
-        ended = result != NULL ? keep_result(result, &kept) : !link->pooled || lost;
+        ended = result != NULL ? keep_result(result, &kept) : !(link->pooled || large) || lost;
     }
-    if (link->pooled) {
+    if (link->pooled || large) {
         PQexitPipelineMode(link->conn);
     }
     if (kept == NULL) {

@@ -8,6 +8,23 @@
 #include "backend/postgres/link.h"
 #include "backend/postgres/work.h"
 
+/* From here on it is cheaper to ask whether a write is there than to send it again, libpq's buffers
+ * are not worth keeping, and the server's statement timeout does not know how long it takes. */
+#define LARGE_BYTES ((size_t)1024 * 1024)
+/* The least speed that is counted on. */
+#define BYTES_PER_S INT64_C(8388608)
+
+static inline bool work_is_large(const struct work *work)
+{
+    return work->bytes > LARGE_BYTES;
+}
+
+/* What the bytes need beyond the statement timeout. */
+static inline int64_t work_bytes_ns(const struct work *work)
+{
+    return (int64_t)work->bytes * INT64_C(1000000000) / BYTES_PER_S;
+}
+
 /* Prepares a statement on its first use; behind a pooler, or what runs once in a tenure, never. */
 pgk_status work_link_prepare(struct link *link, enum statement_id id, int64_t deadline_ns,
                              pgk_error *err);

@@ -1,0 +1,195 @@
+/*
+ * services/graph_recovery.c - all graphs at once: their ids, and recovering them row by row.
+ *
+ * The caller's thread. The application's function runs with nothing locked; what is owned is noted
+ * after each row.
+ */
+#include <stdlib.h>
+
+#include "core/error.h"
+#include "services/job_graphs.h"
+
+void graph_recovery_begin(struct graph_recovery *recovery, struct graph_act *act)
+{
+    *recovery = (struct graph_recovery){.act = act};
+    if (act != NULL) {
+        struct graph_set *set = &act->store->set;
+
+        pthread_mutex_lock(&act->call.ha->lock);
+        set->recovering++;
+        recovery->mark = ++set->clock;
+        pthread_mutex_unlock(&act->call.ha->lock);
+    }
+}
+
+static pgk_status no_memory(pgk_error *err)
+{
+    return error_set(err, PGK_ERR_NO_MEMORY, "job_graphs.recover_all", "no memory for a job");
+}
+
+static pgk_status remember_damaged(struct graph_recovery *recovery, const pgk_uuid *job_id,
+                                   pgk_error *err)
+{
+    if (recovery->damaged_count == recovery->damaged_room) {
+        size_t room = 2 * recovery->damaged_room + 8;
+        pgk_uuid *ids = realloc(recovery->damaged, room * sizeof(*ids));
+
+        if (ids == NULL) {
+            return no_memory(err);
+        }
+        recovery->damaged = ids;
+        recovery->damaged_room = room;
+    }
+    recovery->damaged[recovery->damaged_count++] = *job_id;
+    return PGK_OK;
+}
+
+pgk_status graph_recovery_row(struct graph_recovery *recovery, const struct graph_row *row,
+                              bool damaged, pgk_error *err)
+{
+    struct graph_act *act = recovery->act;
+    pgk_status status = PGK_OK;
+
+    if (act == NULL) {
+        return PGK_OK;
+    }
+    pgk_job_graphs *store = act->store;
+
+    pthread_mutex_lock(&act->call.ha->lock);
+    struct graph_entry *entry =
+        act->generation == store->generation ? graph_set_get(&store->set, &row->job_id) : NULL;
+
+    if (entry == NULL && act->generation == store->generation) {
+        status = no_memory(err);
+    }
+    /* What the store itself did since the snapshot is newer than the row. */
+    if (entry != NULL && !entry->acting && entry->touched <= recovery->mark) {
+        if (damaged) {
+            graph_set_disown(&store->set, entry, true);
+            status = remember_damaged(recovery, &row->job_id, err);
+        } else {
+            graph_set_own(&store->set, entry, &row->op_id);
+        }
+    }
+    pthread_mutex_unlock(&act->call.ha->lock);
+    return status;
+}
+
+void graph_recovery_end(struct graph_recovery *recovery)
+{
+    struct graph_act *act = recovery->act;
+
+    if (act == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&act->call.ha->lock);
+    size_t claimed = act->store->entered ? recovery->damaged_count : 0;
+
+    pthread_mutex_unlock(&act->call.ha->lock);
+    for (size_t i = 0; i < claimed; i++) {
+        (void)act->call.ha->ops->job_graphs->release(act->call.ha->backend, act->token,
+                                                     &act->store_id, &recovery->damaged[i], NULL);
+    }
+    free(recovery->damaged);
+    pthread_mutex_lock(&act->call.ha->lock);
+    act->store->set.recovering--;
+    act->store->set.recovered = ++act->store->set.clock;
+    pthread_mutex_unlock(&act->call.ha->lock);
+}
+
+pgk_status graph_answer(pgk_status answer, const char *origin, pgk_error *err)
+{
+    return answer == PGK_OK ? PGK_OK
+                            : error_set(err, answer, origin, "the callback ended it: %s",
+                                        pgk_status_text(answer));
+}
+
+struct handing_out {
+    struct graph_recovery recovery;
+    pgk_job_graph_fn fn;
+    void *user;
+};
+
+static pgk_status hand_out(void *ctx, const struct graph_row *row, pgk_error *err)
+{
+    struct handing_out *out = ctx;
+    pgk_job_graph graph;
+    pgk_status status = call_go_on(&out->recovery.act->call, err);
+
+    if (status == PGK_OK) {
+        graph_from_row(row, &graph);
+        status = graph_answer(out->fn(out->user, &graph), "job_graphs.recover_all", err);
+    }
+    if (status == PGK_OK) {
+        status = graph_recovery_row(&out->recovery, row, graph.status != PGK_OK, err);
+    }
+    return status;
+}
+
+pgk_status pgk_job_graphs_recover_all(pgk_job_graphs *store, pgk_job_graph_fn fn, void *user,
+                                      pgk_error *err)
+{
+    static const char origin[] = "job_graphs.recover_all";
+    struct handing_out out = {.fn = fn, .user = user};
+    struct graph_act act;
+
+    error_reset(err);
+    pgk_status status =
+        check_not_null(fn != NULL ? store : NULL, fn != NULL ? "store" : "fn", origin, err);
+
+    if (status == PGK_OK) {
+        status = graph_act_begin(&act, store, NULL, origin, err);
+    }
+    if (status != PGK_OK) {
+        return status;
+    }
+    graph_recovery_begin(&out.recovery, &act);
+    status = act.call.ha->ops->job_graphs->recover_all(act.call.ha->backend, &act.store_id,
+                                                       hand_out, &out, err);
+    graph_recovery_end(&out.recovery);
+    graph_act_end(&act);
+    return status;
+}
+
+pgk_status pgk_job_graphs_list(pgk_job_graphs *store, pgk_uuid **ret_ids, size_t *ret_count,
+                               pgk_error *err)
+{
+    static const char origin[] = "job_graphs.list";
+    struct graph_id *ids = NULL;
+    size_t count = 0;
+    struct graph_act act;
+
+    error_reset(err);
+    pgk_status status = check_not_null(ret_ids, "ret_ids", origin, err);
+
+    if (status == PGK_OK) {
+        status = check_not_null(ret_count, "ret_count", origin, err);
+    }
+    if (status == PGK_OK) {
+        status = graph_act_begin(&act, store, NULL, origin, err);
+    }
+    if (status != PGK_OK) {
+        return status;
+    }
+    status = act.call.ha->ops->job_graphs->list(act.call.ha->backend, &ids, &count, err);
+    graph_act_end(&act);
+    pgk_uuid *jobs = status == PGK_OK ? calloc(count + 1, sizeof(*jobs)) : NULL;
+
+    if (status == PGK_OK && jobs == NULL) {
+        status = error_set(err, PGK_ERR_NO_MEMORY, origin, "no memory for %zu job ids", count);
+    }
+    for (size_t i = 0; jobs != NULL && i < count; i++) {
+        jobs[i] = ids[i].job_id;
+    }
+    free(ids);
+    if (status == PGK_OK) {
+        *ret_ids = jobs;
+        *ret_count = count;
+    }
+    return status;
+}
+
+void pgk_job_ids_free(pgk_uuid *ids)
+{
+    free(ids);
+}

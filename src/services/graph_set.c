@@ -1,0 +1,262 @@
+/* services/graph_set.c - see graph_set.h. A hash of job ids, which are random already. */
+#include "services/graph_set.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+
+#define FIRST_BUCKETS 64
+
+static size_t bucket_of(const struct graph_set *set, const pgk_uuid *job_id)
+{
+    uint64_t hash = 0;
+
+    /* People choose ids too: all bytes count. */
+    for (size_t i = 0; i < sizeof(job_id->bytes); i++) {
+        hash = (hash ^ job_id->bytes[i]) * UINT64_C(1099511628211);
+    }
+    return (size_t)(hash ^ hash >> 32) & (set->bucket_count - 1);
+}
+
+pgk_status graph_set_init(struct graph_set *set, pgk_error *err)
+{
+    memset(set, 0, sizeof(*set));
+    TAILQ_INIT(&set->due);
+    set->buckets = calloc(FIRST_BUCKETS, sizeof(*set->buckets));
+    if (set->buckets == NULL) {
+        return error_set(err, PGK_ERR_NO_MEMORY, "job_graphs", "no memory for a store");
+    }
+    set->bucket_count = FIRST_BUCKETS;
+    return PGK_OK;
+}
+
+static void drop_due(struct graph_set *set, struct graph_entry *entry)
+{
+    if (entry->due_added || entry->due_removed) {
+        TAILQ_REMOVE(&set->due, entry, due);
+    }
+    entry->due_added = false;
+    entry->due_removed = false;
+}
+
+static void drop(struct graph_set *set, struct graph_entry *entry)
+{
+    drop_due(set, entry);
+    LIST_REMOVE(entry, chain);
+    set->count--;
+    free(entry);
+}
+
+void graph_set_clear(struct graph_set *set)
+{
+    for (size_t i = 0; i < set->bucket_count; i++) {
+        struct graph_entry *entry = LIST_FIRST(&set->buckets[i]);
+
+        while (entry != NULL) {
+            struct graph_entry *next = LIST_NEXT(entry, chain);
+
+            /* One that is being written is still in somebody's hands. */
+            if (entry->acting) {
+                drop_due(set, entry);
+                entry->owned = false;
+                entry->unsure = false;
+                entry->told = false;
+            } else {
+                drop(set, entry);
+            }
+            entry = next;
+        }
+    }
+}
+
+void graph_set_free(struct graph_set *set)
+{
+    graph_set_clear(set);
+    free(set->buckets);
+}
+
+struct graph_entry *graph_set_find(const struct graph_set *set, const pgk_uuid *job_id)
+{
+    struct graph_entry *entry = LIST_FIRST(&set->buckets[bucket_of(set, job_id)]);
+
+    while (entry != NULL && pgk_uuid_compare(&entry->job_id, job_id) != 0) {
+        entry = LIST_NEXT(entry, chain);
+    }
+    return entry;
+}
+
+/* A failure only makes it slower. */
+static void grow(struct graph_set *set)
+{
+    struct graph_set old = *set;
+    struct graph_chain *buckets = calloc(2 * old.bucket_count, sizeof(*buckets));
+
+    if (buckets == NULL) {
+        return;
+    }
+    set->buckets = buckets;
+    set->bucket_count = 2 * old.bucket_count;
+    for (size_t i = 0; i < old.bucket_count; i++) {
+        struct graph_entry *entry;
+
+        while ((entry = LIST_FIRST(&old.buckets[i])) != NULL) {
+            LIST_REMOVE(entry, chain);
+            LIST_INSERT_HEAD(&buckets[bucket_of(set, &entry->job_id)], entry, chain);
+        }
+    }
+    free(old.buckets);
+}
+
+struct graph_entry *graph_set_get(struct graph_set *set, const pgk_uuid *job_id)
+{
+    struct graph_entry *entry = graph_set_find(set, job_id);
+
+    if (entry != NULL) {
+        return entry;
+    }
+    entry = calloc(1, sizeof(*entry));
+    if (entry == NULL) {
+        return NULL;
+    }
+    entry->job_id = *job_id;
+    if (set->count >= set->bucket_count) {
+        grow(set);
+    }
+    LIST_INSERT_HEAD(&set->buckets[bucket_of(set, job_id)], entry, chain);
+    set->count++;
+    return entry;
+}
+
+void graph_set_tidy(struct graph_set *set, struct graph_entry *entry, bool listens)
+{
+    if (!listens && !entry->owned && !entry->acting && !entry->unsure) {
+        drop(set, entry);
+    }
+}
+
+void graph_set_own(struct graph_set *set, struct graph_entry *entry, const pgk_uuid *op_id)
+{
+    drop_due(set, entry);
+    entry->owned = true;
+    entry->op_id = *op_id;
+    entry->unsure = false;
+    entry->told = false;
+}
+
+void graph_set_disown(struct graph_set *set, struct graph_entry *entry, bool there)
+{
+    drop_due(set, entry);
+    entry->owned = false;
+    entry->unsure = false;
+    entry->told = there;
+}
+
+void graph_set_begin_read(struct graph_set *set)
+{
+    set->mark = ++set->clock;
+}
+
+/* Does the read tell nothing about it, because the store was at it? */
+static bool hidden(const struct graph_set *set, const struct graph_entry *entry)
+{
+    return entry->acting || entry->touched > set->mark;
+}
+
+static void make_due(struct graph_set *set, struct graph_entry *entry, bool added)
+{
+    if (!entry->due_added && !entry->due_removed) {
+        TAILQ_INSERT_TAIL(&set->due, entry, due);
+    }
+    entry->due_added = entry->due_added || added;
+    entry->due_removed = entry->due_removed || !added;
+}
+
+/* It is there. False: hidden. */
+static bool see(struct graph_set *set, const struct graph_id *id, uint64_t round)
+{
+    struct graph_entry *entry = graph_set_get(set, &id->job_id);
+
+    if (entry == NULL) {
+        return false;
+    }
+    entry->seen = round;
+    if (hidden(set, entry)) {
+        return false;
+    }
+    if (entry->unsure && pgk_uuid_compare(&entry->unsure_op_id, &id->op_id) == 0) {
+        graph_set_own(set, entry, &id->op_id); /* it was done */
+    }
+    if (!entry->owned && !entry->told) {
+        entry->told = true;
+        make_due(set, entry, true);
+    }
+    return true;
+}
+
+/* It is not there. False: hidden. */
+static bool miss(struct graph_set *set, struct graph_entry *entry)
+{
+    if (hidden(set, entry)) {
+        return false;
+    }
+    if (entry->owned) {
+        entry->owned = false;
+        make_due(set, entry, false);
+    } else if (entry->due_added && !entry->due_removed) {
+        drop_due(set, entry);
+    } else {
+        entry->due_added = false;
+    }
+    entry->told = false;
+    if (!entry->due_removed && !entry->unsure) {
+        drop(set, entry);
+    }
+    return true;
+}
+
+bool graph_set_end_read(struct graph_set *set, const struct graph_id *ids, size_t count)
+{
+    uint64_t round = ++set->clock;
+    bool whole = true;
+
+    if (set->recovering > 0 || set->recovered > set->mark) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        whole = see(set, &ids[i], round) && whole;
+    }
+    for (size_t i = 0; i < set->bucket_count; i++) {
+        struct graph_entry *entry = LIST_FIRST(&set->buckets[i]);
+
+        while (entry != NULL) {
+            struct graph_entry *next = LIST_NEXT(entry, chain);
+
+            if (entry->seen != round) {
+                whole = miss(set, entry) && whole;
+            }
+            entry = next;
+        }
+    }
+    return whole;
+}
+
+bool graph_set_take_due(struct graph_set *set, pgk_uuid *ret_job_id, bool *ret_added)
+{
+    struct graph_entry *entry = TAILQ_FIRST(&set->due);
+
+    if (entry == NULL) {
+        return false;
+    }
+    *ret_job_id = entry->job_id;
+    *ret_added = !entry->due_removed;
+    if (entry->due_removed) {
+        entry->due_removed = false;
+    } else {
+        entry->due_added = false;
+    }
+    if (!entry->due_added) {
+        TAILQ_REMOVE(&set->due, entry, due);
+    }
+    return true;
+}
