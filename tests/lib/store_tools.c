@@ -172,10 +172,15 @@ static pgk_status shut_down(struct stores *s, pgk_error *err)
     return pgk_checkpoints_shutdown(s->checkpoints, PGK_JOB_FINISHED, err);
 }
 
+void (*in_discard)(void);
+
 static pgk_status is_gone(void *user, const pgk_checkpoint *checkpoint)
 {
     (void)user;
     (void)checkpoint;
+    if (in_discard != NULL) {
+        in_discard();
+    }
     return PGK_OK;
 }
 

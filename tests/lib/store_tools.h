@@ -68,6 +68,9 @@ void known_state(struct fixture *fixture);
 /* A digest of all rows of all stores: equal when nothing was written. */
 const char *rows_digest(struct fixture *fixture);
 
+/* Called by the callback of `discard`, which has read something then and writes next; or NULL. */
+extern void (*in_discard)(void);
+
 /* Every kind of write, done to the known state. */
 struct mutation {
     const char *name;
