@@ -13,8 +13,9 @@
 #include "core/text.h"
 
 /* The schema version that this library was built for; see the table schema_meta. */
-#define LONGEST_SLICE_MS 900
 #define SCHEMA_VERSION 1
+/* The longest wait for a lock in one statement. */
+#define LONGEST_SLICE_MS 900
 
 const char *session_role_name(enum session_role role)
 {
