@@ -185,6 +185,9 @@ static const char *reason_of(const pgk_error *fault)
     if (fault->status == PGK_ERR_TIMEOUT || strcmp(fault->sqlstate, "57P05") == 0) {
         return END_LEASE_EXPIRED;
     }
+    if (strcmp(fault->sqlstate, "57P02") == 0) {
+        return END_SERVER_RESTARTED; /* after a crash; the postmaster lives on, so nothing else tells */
+    }
     return strcmp(fault->sqlstate, "57P01") == 0 ? END_TERMINATED : END_CONNECTION_LOST;
 }
 
