@@ -156,7 +156,7 @@ static void measure_raw(const char *conninfo, const struct share *share, int wor
 static void measure_keeper(const char *conninfo, const struct share *share, int workers,
                            int samples, struct stats *stats)
 {
-    struct crew masters = {.run = keeper_contender, .conninfo = conninfo};
+    struct crew masters = {.run = keeper_contender, .conninfo = conninfo, .keeps_work = true};
     struct crew crew = {.run = follow, .conninfo = conninfo, .arg = share};
 
     crew_start_contenders(&masters, 2);

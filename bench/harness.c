@@ -175,13 +175,20 @@ struct report crew_expect(struct crew *crew, enum report_kind kind)
 /* Do all standbys wait, and has the leader no sessions left from the time before it led? */
 static bool is_settled(const struct crew *crew)
 {
+    char leftover[400];
+
+    /* Not those of followers: they have no lock session. */
+    snprintf(leftover, sizeof leftover,
+             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+             " AND application_name ~ ':(listener%s):' AND right(application_name, 8) IN ("
+             "SELECT right(o.application_name, 8) FROM pg_stat_activity o"
+             " WHERE o.application_name ~ ':lock:')",
+             crew->keeps_work ? "" : "|work");
     return bench_sql(crew->watcher,
                      "SELECT count(*) FROM pg_locks l JOIN pg_database d"
                      " ON d.oid = l.database AND d.datname = current_database()"
                      " WHERE l.locktype = 'advisory' AND NOT l.granted") == crew->count - 1 &&
-           bench_sql(crew->watcher, "SELECT count(*) FROM pg_stat_activity"
-                                    " WHERE datname = current_database()"
-                                    " AND application_name ~ ':(listener|work):'") < crew->count;
+           bench_sql(crew->watcher, leftover) < crew->count;
 }
 
 void crew_settle(struct crew *crew)

@@ -47,6 +47,7 @@ struct crew {
     worker_fn run;
     const char *conninfo;
     const void *arg;
+    bool keeps_work; /* a work session may be open when it is settled */
     PGconn *watcher; /* session of the measuring process on the same database */
     int report_read;
     int report_write;

@@ -4,7 +4,7 @@
 set -euo pipefail
 build=${PGK_BUILD_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/build/release}
 
-many=100 some=40 few=20
+many=100 some=100 few=100
 if [ "${1:-}" = quick ]; then
     many=20 some=10 few=5
     shift

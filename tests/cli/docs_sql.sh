@@ -18,7 +18,7 @@ SELECT member_id FROM pgkeeper.join_member(gen_random_uuid(), '/default', :'name
 SELECT pgkeeper.enroll(:member_id, '/default', 'dispatcher') AS leadership_id \\gset"
 lead_sql="
 SELECT gen_random_uuid() AS session_id \\gset
-SELECT outcome, epoch FROM pgkeeper.take_over(:leadership_id, :member_id, :'session_id', 'immediate', 300, 1000, 1500, 1050) \\gset
+SELECT outcome, epoch FROM pgkeeper.take_over(:leadership_id, :member_id, :'session_id', 'immediate', 300, 1000, 1500, 1050, 500) \\gset
 SELECT pgkeeper.confirm(:leadership_id, :epoch, :'session_id', 'dispatcher', '10.0.0.7:6123') AS confirmed \\gset"
 
 # Sends SQL to a contender and waits until it has been run.

@@ -191,7 +191,7 @@ static void test_server__postmaster_killed__election_goes_on(void **state)
     settled(&scene, "server_restarted");
 }
 
-/* The postmaster ends all its children when one of them dies, and stays: to its sessions a broken connection. */
+/* The postmaster ends all its children when one of them dies, and tells them why. */
 static void test_server__backend_killed__crash_recovery_and_election_goes_on(void **state)
 {
     struct scene scene;
@@ -200,7 +200,7 @@ static void test_server__backend_killed__crash_recovery_and_election_goes_on(voi
     int64_t t0_ns = wait_now_ns();
     assert_int_equal(kill((pid_t)pid, SIGKILL), 0);
     revoked_at_once(scene.all[0], t0_ns);
-    settled(&scene, "connection_lost");
+    settled(&scene, "server_restarted");
 }
 
 static void set_read_only(struct fixture *fixture, const char *change)

@@ -1,21 +1,94 @@
-/* tests/postgres/test_sentinel.c - every standby watches the process that leads, whatever their ids. */
+/*
+ * tests/postgres/test_sentinel.c - where a standby waits: on its lock session while it leads nothing, with a
+ * sentinel session when it leads something else.
+ */
 #include "contest.h"
+#include "recorder.h"
 
-static void test_sentinel__three_standbys_of_one_leader__all_watch_it(void **state)
+#define WAITING "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+static void test_sentinel__three_standbys_that_lead_nothing__wait_for_the_lock_itself(void **state)
 {
     struct fixture *fixture = *state;
     struct process *leader = contest_start(fixture, "a", NULL);
     contest_granted(leader);
-    contest_start(fixture, "b", NULL); /* its id is the leader's and one more */
+    contest_start(fixture, "b", NULL);
     contest_start(fixture, "c", NULL);
     contest_start(fixture, "d", NULL);
-    WAIT_UNTIL(db_sessions(fixture, "sentinel") == 3, WAIT_LONG_MS);
+    db_wait(fixture, "3", WAIT_LONG_MS, WAITING);
+    assert_int_equal(db_sessions(fixture, "sentinel"), 0);
+}
+
+static void test_sentinel__leads_another_group__takes_over_from_a_session_that_died(void **state)
+{
+    struct fixture *fixture = *state;
+    struct recorder *recorder = recorder_new();
+    struct part mine = {0};
+    struct part theirs = {0};
+    struct part waits = {0};
+    pgk_ha *a = handle_open(fixture, "a", NULL);
+    pgk_ha *b = handle_open(fixture, "b", NULL);
+    part_contend(&mine, recorder, a, "spinner", "spinning");
+    part_granted(&mine);
+    part_contend(&theirs, recorder, b, "weaver", "weaving");
+    int64_t former = part_granted(&theirs);
+    part_contend(&waits, recorder, a, "weaver", "weaving");
+    db_wait(fixture, "watch_member", WAIT_LONG_MS,
+            "SELECT substring(query FROM 'watch_member') FROM pg_stat_activity WHERE "
+            "application_name LIKE"
+            " 'pgkeeper:%%:sentinel:%%' AND state = 'active'");
+    db_exec(fixture,
+            "SELECT pg_terminate_backend(m.backend_pid) FROM pgkeeper.member m WHERE m.name = 'b'");
+    assert_true(part_granted(&waits) > former);
+    assert_true(pgk_election_has_leadership(mine.election, &mine.session_id));
+    handle_close(a);
+    handle_close(b);
+    part_free(&mine);
+    part_free(&theirs);
+    part_free(&waits);
+    recorder_free(recorder);
+}
+
+/* A wait must not hold up a group that the process joins meanwhile: without being ended early it would cost these rounds
+ * nine seconds on average, half a wait each. */
+static void test_sentinel__waits_for_one_group__joins_and_leads_others_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct recorder *recorder = recorder_new();
+    struct part led = {0};
+    struct part waits = {0};
+    pgk_ha *a = handle_open(fixture, "a", NULL);
+    pgk_ha *b = handle_open(fixture, "b", "high-availability.postgres.profile", "wan", NULL);
+    part_contend(&led, recorder, a, "weaver", "weaving");
+    part_granted(&led);
+    part_contend(&waits, recorder, b, "weaver", "weaving");
+    int64_t took_ns = 0;
+    for (int round = 0; round < 20; round++) {
+        char name[16];
+        struct part joins = {0};
+        snprintf(name, sizeof(name), "spinner-%d", round);
+        db_wait(fixture, "1", WAIT_LONG_MS, WAITING);
+        int64_t t0_ns = wait_now_ns();
+        part_contend(&joins, recorder, b, name, name);
+        part_granted(&joins);
+        took_ns += wait_now_ns() - t0_ns;
+        assert_int_equal(pgk_election_close(joins.election, NULL), PGK_OK);
+        part_free(&joins);
+    }
+    assert_true(took_ns < 4500 * WAIT_NS_PER_MS);
+    handle_close(a);
+    handle_close(b);
+    part_free(&led);
+    part_free(&waits);
+    recorder_free(recorder);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_sentinel__three_standbys_of_one_leader__all_watch_it,
-                                        fixture_setup, fixture_teardown)};
+        DB_TEST(test_sentinel__three_standbys_that_lead_nothing__wait_for_the_lock_itself),
+        DB_TEST(test_sentinel__leads_another_group__takes_over_from_a_session_that_died),
+        DB_TEST(test_sentinel__waits_for_one_group__joins_and_leads_others_at_once),
+    };
     return cmocka_run_group_tests(tests, fixture_group_setup, fixture_group_teardown);
 }

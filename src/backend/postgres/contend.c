@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/postgres/keeper.h"
+#include "backend/postgres/questions.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/text.h"
@@ -21,169 +21,15 @@
 /* After a release a successor is soon there. */
 #define LOOK_AGAIN_NS (50 * NS_PER_MS)
 
-static const struct lease_profile *profile_of(const struct backend *backend)
-{
-    return &backend->settings->profile;
-}
-
-static int64_t ms_to_ns(int ms)
-{
-    return ms * NS_PER_MS;
-}
-
-/* ------------------------------------------------------------------ tenures, under the lock */
-
-static void explain_later(struct backend *backend, const struct backend_group *group,
-                          const char *detail)
-{
-    struct report *report = calloc(1, sizeof(*report));
-    if (report == NULL) {
-        return; /* history will say "lost" */
-    }
-    report->leadership_id = group->leadership_id;
-    report->epoch = group->rules.epoch;
-    report->session_id = group->rules.session_id;
-    report->reason = group->rules.end_reason;
-    text_copy(report->detail, sizeof(report->detail), detail);
-    report->next = backend->reports;
-    backend->reports = report;
-}
-
-void contend_forget_reports(struct backend *backend)
-{
-    while (backend->reports != NULL) {
-        struct report *report = backend->reports;
-        backend->reports = report->next;
-        free(report);
-    }
-}
-
-static void end_tenure(struct backend *backend, struct backend_group *group, bool orderly)
-{
-    records_clear(group);
-    if (group->wanted) {
-        tenure_end(group->tenure);
-        backend->env.sink.tenure_ended(backend->env.sink.ctx, group->ctx, orderly);
-    }
-}
-
-static void begin_tenure(struct backend *backend, struct backend_group *group)
-{
-    if (!group->wanted) {
-        rules_decline(&group->rules);
-        return;
-    }
-    tenure_begin(group->tenure, group->leadership_id, &group->rules.session_id, group->rules.epoch,
-                 backend->lease_until_ns);
-    backend->env.sink.tenure_began(backend->env.sink.ctx, group->ctx);
-    log_line(&backend->settings->logger, PGK_LOG_INFO, ORIGIN,
-             "leads %s, epoch %" PRId64 ".%" PRId64, group->name, group->rules.epoch >> 40,
-             group->rules.epoch & ((INT64_C(1) << 40) - 1));
-}
-
-void contend_act(struct backend *backend, struct backend_group *group, enum group_act act)
-{
-    switch (act) {
-    case ACT_GRANT:
-        begin_tenure(backend, group);
-        break;
-    case ACT_END_ORDERLY:
-    case ACT_END:
-        log_line(&backend->settings->logger, PGK_LOG_INFO, ORIGIN, "no longer leads %s: %s",
-                 group->name, group->rules.end_reason);
-        end_tenure(backend, group, act == ACT_END_ORDERLY);
-        break;
-    case ACT_NOTHING:
-        break;
-    }
-    if (group->rules.state == GROUP_RELEASING && act != ACT_END_ORDERLY) {
-        records_clear(group);
-    }
-}
-
-bool contend_busy(const struct backend *backend)
-{
-    for (const struct backend_group *g = backend->groups; g != NULL; g = g->next) {
-        if (g->rules.state == GROUP_TRYING || rules_holds(&g->rules) || g->announcement != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool contend_holds_any(const struct backend *backend)
-{
-    for (const struct backend_group *g = backend->groups; g != NULL; g = g->next) {
-        if (rules_holds(&g->rules)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* With several leaders, different processes choose different ones: the choice turns with our own id. */
-struct backend_group *contend_followed(const struct backend *backend)
-{
-    struct backend_group *chosen = NULL;
-    uint32_t best = UINT32_MAX;
-    for (struct backend_group *g = backend->groups; g != NULL && !backend->closing; g = g->next) {
-        uint32_t distance = (uint32_t)g->rules.leader - (uint32_t)backend->member_id;
-        if (g->wanted && g->rules.state == GROUP_WAITING && g->leadership_id != 0 &&
-            g->rules.leader != 0 && (chosen == NULL || distance < best)) {
-            best = distance;
-            chosen = g;
-        }
-    }
-    return chosen;
-}
-
-void contend_try_others(struct backend *backend, int32_t member)
-{
-    for (struct backend_group *g = backend->groups; g != NULL; g = g->next) {
-        if (g->rules.state == GROUP_WAITING && g->leadership_id != 0 &&
-            g->rules.try_at_ns == CLOCK_NEVER &&
-            (g->rules.leader != member || !backend->listening)) {
-            g->rules.try_at_ns = clock_now_ns();
-        }
-    }
-}
-
-/* What somebody led whose lock is ours now: most likely it is free as well. [lock] */
-static void try_what_led(struct backend *backend, int32_t member)
-{
-    for (struct backend_group *g = backend->groups; g != NULL; g = g->next) {
-        if (g->rules.leader == member) {
-            rules_hint_released(&g->rules, clock_now_ns());
-        }
-    }
-}
-
-/* Groups that nobody wants and that hold nothing go. [lock] */
-static void sweep_groups(struct backend *backend)
-{
-    for (struct backend_group **at = &backend->groups; *at != NULL;) {
-        struct backend_group *group = *at;
-        if (group->wanted || group->rules.state != GROUP_WAITING || group == backend->subject ||
-            group->announcement != NULL) {
-            at = &group->next;
-            continue;
-        }
-        if (group->leadership_id != 0 && backend->member_id != 0 && !backend->closing) {
-            errand_add(backend, STMT_WITHDRAW_MEMBER, NULL, backend->member_id, group->name, NULL);
-        }
-        *at = group->next;
-        records_clear(group);
-        free(group->name);
-        free(group);
-    }
-}
-
 /* ------------------------------------------------------------------ loss of the session */
 
 static const char *reason_of(const pgk_error *fault)
 {
     if (fault->status == PGK_ERR_TIMEOUT || strcmp(fault->sqlstate, "57P05") == 0) {
         return END_LEASE_EXPIRED;
+    }
+    if (strcmp(fault->sqlstate, "57P02") == 0) {
+        return END_SERVER_RESTARTED; /* after a crash; the postmaster lives on, so nothing else tells */
     }
     return strcmp(fault->sqlstate, "57P01") == 0 ? END_TERMINATED : END_CONNECTION_LOST;
 }
@@ -202,9 +48,9 @@ static void lost(struct backend *backend)
         bool held = rules_holds(&g->rules);
         enum group_act act = rules_session_lost(&g->rules, reason);
         if (held) {
-            explain_later(backend, g, fault->message);
+            report_later(backend, g, fault->message);
         }
-        contend_act(backend, g, act);
+        groups_act(backend, g, act);
         g->leadership_id = 0;
         g->announcement = NULL; /* whoever needs it looks for himself by and by */
         g->release_until_ns = 0;
@@ -214,7 +60,7 @@ static void lost(struct backend *backend)
             backend->close_error = *fault;
         }
     }
-    sweep_groups(backend);
+    groups_sweep(backend);
     keeper_unlock(backend);
 }
 
@@ -236,8 +82,8 @@ static void drop(struct backend *backend, pgk_status status, const char *message
 static bool renew(struct backend *backend)
 {
     int64_t now = clock_now_ns();
-    int64_t until = backend->lock.sent_ns + ms_to_ns(profile_of(backend)->lease_ms);
-    bool in_time = now < until && (now < backend->lease_until_ns || !contend_holds_any(backend));
+    int64_t until = backend->lock.sent_ns + backend->settings->profile.lease_ms * NS_PER_MS;
+    bool in_time = now < until && (now < backend->lease_until_ns || !groups_hold_any(backend));
     for (struct backend_group *g = backend->groups; in_time && g != NULL; g = g->next) {
         if (g->wanted && g->rules.state == GROUP_LEADING) {
             in_time = tenure_renew(g->tenure, now, until);
@@ -283,15 +129,15 @@ static void take_over_answered(struct backend *backend, struct backend_group *gr
     backend->waiting = false;
     if (strcmp(outcome, "taken") == 0) {
         group->announcement = "take_over";
-        try_what_led(backend, holder);
-        contend_act(backend, group, rules_taken(&group->rules, now, epoch, wait_ns));
+        groups_try_what_led(backend, holder);
+        groups_act(backend, group, rules_taken(&group->rules, now, epoch, wait_ns));
         if (!group->wanted) {
             rules_decline(&group->rules);
         }
     } else if (strcmp(outcome, "busy") == 0) {
         rules_busy(&group->rules, now, holder, epoch);
         if (waited) {
-            contend_try_others(backend, holder);
+            groups_try_others(backend, holder);
         }
     } else if (strcmp(outcome, "reserved") == 0) {
         rules_reserved(&group->rules, now, wait_ns);
@@ -304,13 +150,13 @@ static void take_over_answered(struct backend *backend, struct backend_group *gr
 static void release_answered(struct backend *backend, struct backend_group *group)
 {
     int stand_back = group->wanted && strcmp(group->rules.end_reason, END_FENCED) != 0
-                         ? profile_of(backend)->session_timeout_ms
+                         ? backend->settings->profile.session_timeout_ms
                          : 0;
     int64_t now = clock_now_ns();
     if (strcmp(cell(backend, 0), "done") == 0) {
         group->announcement = "release";
     }
-    rules_released(&group->rules, now, ms_to_ns(stand_back));
+    rules_released(&group->rules, now, stand_back * NS_PER_MS);
     group->release_until_ns = 0;
     /* The successor may have been announced before this answer came, while nobody was to be
      * followed: look again, or a second hand-over soon after this one would find us standing back
@@ -340,7 +186,7 @@ static void group_answered(struct backend *backend)
         release_answered(backend, group);
         break;
     }
-    sweep_groups(backend);
+    groups_sweep(backend);
 }
 
 /* release() waits for the fence; writers in flight may take longer than one lock_timeout. */
@@ -356,13 +202,6 @@ static bool release_may_retry(struct backend *backend)
     group->release_at_ns = now + RELEASE_RETRY_NS;
     backend->subject = NULL;
     return true;
-}
-
-static void pop_report(struct backend *backend)
-{
-    struct report *report = backend->reports;
-    backend->reports = report->next;
-    free(report);
 }
 
 /* Our rows may be locked by somebody for a while; that says nothing of the lease. */
@@ -381,7 +220,7 @@ static void answered(struct backend *backend)
 {
     struct session *session = &backend->lock;
     if (session->statement == STMT_REPORT_END) {
-        pop_report(backend); /* whatever the answer: it is only told once */
+        reports_pop(backend); /* whatever the answer: it is only told once */
     }
     if (session->status != PGK_OK && !release_may_retry(backend) && !read_may_fail(session)) {
         pgk_error fault = session->error;
@@ -418,211 +257,18 @@ static void answered(struct backend *backend)
     }
 }
 
-/* ------------------------------------------------------------------ questions */
-
-/* Put together under the lock, sent without it. */
-struct question {
-    enum statement_id id;
-    int wait_ms; /* it may take this long before it is answered */
-    const char *params[STATEMENT_MAX_PARAMS];
-    char text[STATEMENT_MAX_PARAMS][PGK_UUID_TEXT_SIZE];
-};
-
-static void param_number(struct question *question, int index, int64_t number)
-{
-    snprintf(question->text[index], sizeof(question->text[index]), "%" PRId64, number);
-    question->params[index] = question->text[index];
-}
-
-static void param_uuid(struct question *question, int index, const pgk_uuid *uuid)
-{
-    pgk_uuid_format(uuid, question->text[index]);
-    question->params[index] = question->text[index];
-}
-
-static void ask_join(const struct backend *backend, struct question *question)
-{
-    question->id = STMT_JOIN_MEMBER;
-    question->params[0] = backend->incarnation;
-    question->params[1] = backend->settings->cluster_id;
-    question->params[2] = backend->settings->member_name;
-    question->params[3] = pgk_version();
-}
-
-static void ask_report(const struct backend *backend, struct question *question)
-{
-    const struct report *report = backend->reports;
-    question->id = STMT_REPORT_END;
-    param_number(question, 0, report->leadership_id);
-    param_number(question, 1, report->epoch);
-    param_uuid(question, 2, &report->session_id);
-    question->params[3] = report->reason;
-    question->params[4] = report->detail;
-}
-
-static void ask_enroll(const struct backend *backend, const struct backend_group *group,
-                       struct question *question)
-{
-    question->id = STMT_ENROLL;
-    param_number(question, 0, backend->member_id);
-    question->params[1] = backend->settings->cluster_id;
-    question->params[2] = group->name;
-}
-
-static void ask_take_over(const struct backend *backend, struct backend_group *group, int wait_ms,
-                          struct question *question)
-{
-    const struct lease_profile *profile = profile_of(backend);
-    pgk_uuid session_id;
-    pgk_uuid_new(&session_id);
-    rules_try(&group->rules, &session_id);
-    question->id = STMT_TAKE_OVER;
-    param_number(question, 0, group->leadership_id);
-    param_number(question, 1, backend->member_id);
-    param_uuid(question, 2, &session_id);
-    question->params[3] =
-        backend->settings->take_over == TAKE_OVER_EXCLUSIVE ? "exclusive" : "immediate";
-    param_number(question, 4, profile->heartbeat_ms);
-    param_number(question, 5, profile->lease_ms);
-    param_number(question, 6, profile->session_timeout_ms);
-    param_number(question, 7, profile->grace_ms);
-    param_number(question, 8, wait_ms);
-    question->wait_ms = wait_ms;
-}
-
-static void ask_announcement(struct backend_group *group, struct question *question)
-{
-    question->id = STMT_ANNOUNCE_TENURE;
-    param_number(question, 0, group->leadership_id);
-    param_number(question, 1, group->rules.epoch);
-    question->params[2] = group->announcement;
-    group->announcement = NULL;
-}
-
-static void ask_release(const struct backend *backend, struct backend_group *group,
-                        struct question *question)
-{
-    const struct lease_profile *profile = profile_of(backend);
-    if (group->release_until_ns == 0) {
-        group->release_until_ns = clock_now_ns() + 2 * ms_to_ns(profile->session_timeout_ms);
-    }
-    question->id = STMT_RELEASE;
-    param_number(question, 0, group->leadership_id);
-    param_number(question, 1, group->rules.epoch);
-    param_uuid(question, 2, &group->rules.session_id);
-    question->params[3] = group->rules.end_reason;
-    question->params[4] = group->rules.granted ? "t" : "f";
-    param_number(question, 5, group->wanted ? profile->session_timeout_ms : 0);
-}
-
-/* [lock] */
-static struct backend_group *unannounced(const struct backend *backend)
-{
-    struct backend_group *group = backend->groups;
-    while (group != NULL && group->announcement == NULL) {
-        group = group->next;
-    }
-    return group;
-}
-
-/* The next group that something is due for; what is due is told by its state. */
-static struct backend_group *due_group(struct backend *backend, int64_t now)
-{
-    struct backend_group *chosen = NULL;
-    for (struct backend_group *g = backend->groups; g != NULL; g = g->next) {
-        if (g->rules.state == GROUP_RELEASING && now >= g->release_at_ns) {
-            return g; /* somebody waits for it */
-        }
-        bool enroll = g->leadership_id == 0;
-        if (chosen == NULL && g->wanted && g->rules.state == GROUP_WAITING &&
-            (enroll || now >= g->rules.try_at_ns)) {
-            chosen = g;
-        }
-    }
-    return backend->closing ? NULL : chosen;
-}
-
-/*
- * Who leads nothing waits for a leader's lock on the very session that takes it over: neither this
- * process nor a notification is in the way then. The wait is half a lease at most, so that an answer
- * that brings the lock comes with a lease. [lock]
- */
-static bool choose_wait(struct backend *backend, struct question *question)
-{
-    struct backend_group *group = contend_followed(backend);
-    backend->subject = group;
-    if (group == NULL || contend_holds_any(backend)) {
-        backend->subject = NULL;
-        return false;
-    }
-    ask_take_over(backend, group,
-                  link_wait_slice_ms(&backend->lock.link, profile_of(backend)->lease_ms / 2),
-                  question);
-    backend->waiting = true;
-    backend->wait_cancelled = false;
-    return true;
-}
-
-bool contend_wait_is_idle(const struct backend *backend)
-{
-    int64_t now = clock_now_ns();
-    bool idle = !backend->waiting || backend->closing || !backend->subject->wanted;
-    for (const struct backend_group *g = backend->groups; !idle && g != NULL; g = g->next) {
-        idle = g->wanted && g->rules.state == GROUP_WAITING &&
-               (g->leadership_id == 0 || now >= g->rules.try_at_ns);
-    }
-    return backend->waiting && idle;
-}
-
-/* Puts together what is due; false: nothing. [lock] */
-static bool choose_question(struct backend *backend, struct question *question)
-{
-    int64_t now = clock_now_ns();
-    if (backend->member_id == 0) {
-        if (backend->reports != NULL) {
-            ask_report(backend, question);
-        } else {
-            ask_join(backend, question);
-        }
-        return true;
-    }
-    backend->subject = unannounced(backend);
-    if (backend->subject != NULL) {
-        ask_announcement(backend->subject, question);
-        return true;
-    }
-    if (now >= backend->heartbeat_at_ns) {
-        question->id =
-            backend->settings->durable_heartbeat ? STMT_HEARTBEAT_DURABLE : STMT_HEARTBEAT;
-        return true;
-    }
-    struct backend_group *group = due_group(backend, now);
-    if (group == NULL) {
-        return choose_wait(backend, question);
-    }
-    backend->subject = group;
-    if (group->rules.state == GROUP_RELEASING) {
-        ask_release(backend, group, question);
-    } else if (group->leadership_id == 0) {
-        ask_enroll(backend, group, question);
-    } else {
-        ask_take_over(backend, group, 0, question);
-    }
-    return true;
-}
-
 /* Reads our rows where the listener does not: an epoch raised by hand, a hand-over asked for, records changed. */
 static void send_read(struct backend *backend)
 {
     struct text_array groups;
     struct text_array components;
     int64_t now = clock_now_ns();
-    backend->read_at_ns = now + ms_to_ns(backend->settings->poll_interval_ms) / 2;
+    backend->read_at_ns = now + backend->settings->poll_interval_ms * NS_PER_MS / 2;
     if (listen_collect(backend, false, &groups, &components)) {
         const char *const params[4] = {backend->settings->cluster_id, groups.text, components.text,
                                        "f"};
         session_send(&backend->lock, STMT_READ, params,
-                     now + ms_to_ns(profile_of(backend)->session_timeout_ms));
+                     now + backend->settings->profile.session_timeout_ms * NS_PER_MS);
     }
     text_array_free(&groups);
     text_array_free(&components);
@@ -631,21 +277,21 @@ static void send_read(struct backend *backend)
 /* [lock] */
 static bool reads_itself(const struct backend *backend)
 {
-    return !backend->listening && contend_holds_any(backend);
+    return !backend->listening && groups_hold_any(backend);
 }
 
 static void send_next(struct backend *backend)
 {
     struct question question = {.id = STMT_HEARTBEAT};
     keeper_lock(backend);
-    bool any = choose_question(backend, &question);
+    bool any = question_choose(backend, &question);
     bool read = reads_itself(backend);
     keeper_unlock(backend);
     if (any) {
-        int64_t now = clock_now_ns() + ms_to_ns(question.wait_ms);
-        backend->heartbeat_at_ns = now + ms_to_ns(profile_of(backend)->heartbeat_ms);
+        int64_t now = clock_now_ns() + question.wait_ms * NS_PER_MS;
+        backend->heartbeat_at_ns = now + backend->settings->profile.heartbeat_ms * NS_PER_MS;
         session_send(&backend->lock, question.id, question.params,
-                     now + ms_to_ns(profile_of(backend)->session_timeout_ms));
+                     now + backend->settings->profile.session_timeout_ms * NS_PER_MS);
     } else if (read && clock_now_ns() >= backend->read_at_ns) {
         send_read(backend);
     }
@@ -663,9 +309,9 @@ static void tick(struct backend *backend)
 {
     int64_t now = clock_now_ns();
     keeper_lock(backend);
-    bool expired = contend_holds_any(backend) && now >= backend->lease_until_ns;
+    bool expired = groups_hold_any(backend) && now >= backend->lease_until_ns;
     for (struct backend_group *g = backend->groups; !expired && g != NULL; g = g->next) {
-        contend_act(backend, g, rules_tick(&g->rules, now));
+        groups_act(backend, g, rules_tick(&g->rules, now));
     }
     keeper_unlock(backend);
     if (expired) {
@@ -697,7 +343,7 @@ void contend_step(struct backend *backend)
     if (idle_out) {
         backend->member_id = 0;
     }
-    sweep_groups(backend);
+    groups_sweep(backend);
     keeper_unlock(backend);
     if (idle_out) {
         session_close(session);

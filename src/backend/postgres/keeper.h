@@ -122,19 +122,26 @@ struct backend {
 /* Each part: step does what is due, next_ns says when to come again if nothing happens. */
 void contend_step(struct backend *backend);
 int64_t contend_next_ns(const struct backend *backend);
-/* [lock] End a tenure by the rules' act: tenure_ended is told, records are dropped. */
-void contend_act(struct backend *backend, struct backend_group *group, enum group_act act);
-/* [lock] A group that somebody else leads and this process waits for; NULL: none. */
-struct backend_group *contend_followed(const struct backend *backend);
-/* [lock] Is any group's lock held, or perhaps held, by this process? */
-bool contend_holds_any(const struct backend *backend);
-/* [lock] Tries what is followed but not waited for, after a wait for groups of that member has ended. */
-void contend_try_others(struct backend *backend, int32_t member);
-/* [lock] Has the lock session something better to do than to wait? The listener session tells it. */
-bool contend_wait_is_idle(const struct backend *backend);
-/* [lock] Is there anything that has to be released still? */
-bool contend_busy(const struct backend *backend);
-void contend_forget_reports(struct backend *backend);
+
+/* groups.c: our groups and reports, all [lock]. */
+/* Ends or begins a tenure by the rules' act: the services are told, records are dropped. */
+void groups_act(struct backend *backend, struct backend_group *group, enum group_act act);
+/* Is there anything that has to be released or announced still? */
+bool groups_busy(const struct backend *backend);
+/* Is any group's lock held, or perhaps held, by this process? */
+bool groups_hold_any(const struct backend *backend);
+/* A group that somebody else leads and this process waits for; NULL: none. */
+struct backend_group *groups_followed(const struct backend *backend);
+/* Tries what is followed but not waited for, after a wait for groups of that member has ended. */
+void groups_try_others(struct backend *backend, int32_t member);
+/* Tries what a member led whose lock is ours now: most likely it is free as well. */
+void groups_try_what_led(struct backend *backend, int32_t member);
+/* Groups that nobody wants and that hold nothing go. */
+void groups_sweep(struct backend *backend);
+/* A tenure has been lost: its end is to be explained later. */
+void report_later(struct backend *backend, const struct backend_group *group, const char *detail);
+void reports_pop(struct backend *backend);
+void reports_forget(struct backend *backend);
 
 void sentinel_step(struct backend *backend);
 int64_t sentinel_next_ns(const struct backend *backend);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/postgres/keeper.h"
+#include "backend/postgres/questions.h"
 #include "backend/postgres/text_array.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -72,7 +72,7 @@ static void apply_group(struct backend *backend, struct backend_group *group, co
                             .released = PQgetvalue(rows, at, RELEASED)[0] == 't',
                             .lock_free = PQgetvalue(rows, at, HELD)[0] == 'f',
                             .handover_from = member_of(rows, at, HANDOVER_FROM)};
-    contend_act(backend, group, rules_row(&group->rules, clock_now_ns(), backend->member_id, &row));
+    groups_act(backend, group, rules_row(&group->rules, clock_now_ns(), backend->member_id, &row));
 }
 
 /* Records of a living leader that somebody changed are put back; equal ones are never rewritten. */
@@ -270,7 +270,7 @@ static bool take_errand(struct backend *backend)
 /* [lock] */
 static bool cancel_due(const struct backend *backend)
 {
-    return !backend->wait_cancelled && contend_wait_is_idle(backend);
+    return !backend->wait_cancelled && question_wait_is_idle(backend);
 }
 
 /* Ends the lock session's wait. */

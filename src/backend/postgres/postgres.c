@@ -22,9 +22,9 @@ static int64_t next_ns(struct backend *backend)
     keeper_lock(backend);
     /* Closing ends as soon as the last release is answered: nothing else may come that would wake
      * us. */
-    int64_t close_ns = !backend->closing       ? CLOCK_NEVER
-                       : contend_busy(backend) ? backend->close_until_ns
-                                               : 0;
+    int64_t close_ns = !backend->closing      ? CLOCK_NEVER
+                       : groups_busy(backend) ? backend->close_until_ns
+                                              : 0;
     int64_t next[4] = {contend_next_ns(backend), sentinel_next_ns(backend), listen_next_ns(backend),
                        close_ns};
     keeper_unlock(backend);
@@ -51,8 +51,8 @@ static bool finished(struct backend *backend)
 {
     keeper_lock(backend);
     bool done =
-        backend->closing && (!contend_busy(backend) || clock_now_ns() >= backend->close_until_ns);
-    if (done && contend_busy(backend)) {
+        backend->closing && (!groups_busy(backend) || clock_now_ns() >= backend->close_until_ns);
+    if (done && groups_busy(backend)) {
         error_set(&backend->close_error, PGK_ERR_TIMEOUT, "close",
                   "the resignation was not acknowledged in time; a successor will find the lock "
                   "free all the same");
@@ -126,7 +126,7 @@ static void init_sessions(struct backend *backend, struct link_request *request)
 
 static void backend_destroy(struct backend *backend)
 {
-    contend_forget_reports(backend);
+    reports_forget(backend);
     while (backend->errands != NULL) {
         struct errand *errand = backend->errands;
         backend->errands = errand->next;
@@ -325,7 +325,7 @@ static pgk_status postgres_resign(struct backend *backend, struct backend_group 
         return error_set(err, PGK_ERR_ILLEGAL_STATE, "election.resign",
                          "group \"%s\" does not lead here", group->name);
     }
-    contend_act(backend, group, rules_resign(&group->rules, END_RESIGNED));
+    groups_act(backend, group, rules_resign(&group->rules, END_RESIGNED));
     wake_set(&backend->wake);
     return PGK_OK;
 }
@@ -343,7 +343,7 @@ static void fenced(struct backend *backend, struct backend_group *group, const p
 {
     if (group != NULL && group->rules.state == GROUP_LEADING &&
         group->rules.epoch == token->epoch) {
-        contend_act(backend, group, rules_fenced(&group->rules));
+        groups_act(backend, group, rules_fenced(&group->rules));
         wake_set(&backend->wake);
     }
 }

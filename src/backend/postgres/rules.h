@@ -43,6 +43,7 @@ enum group_act {
 #define END_LEASE_EXPIRED "lease_expired"
 #define END_TERMINATED "terminated"
 #define END_CONNECTION_LOST "connection_lost"
+#define END_SERVER_RESTARTED "server_restarted"
 
 struct group_rules {
     enum group_state state;

@@ -17,8 +17,8 @@
 /* Only a process that leads something needs us: others wait on the lock session itself. [lock] */
 static int32_t choose_member(const struct backend *backend)
 {
-    const struct backend_group *group = contend_followed(backend);
-    return group != NULL && contend_holds_any(backend) ? group->rules.leader : 0;
+    const struct backend_group *group = groups_followed(backend);
+    return group != NULL && groups_hold_any(backend) ? group->rules.leader : 0;
 }
 
 /* A leader is about to be known again: soon there will be somebody to watch. [lock] */
@@ -26,7 +26,7 @@ static bool waits(const struct backend *backend)
 {
     for (const struct backend_group *g = backend->groups; g != NULL; g = g->next) {
         if (g->wanted && !rules_holds(&g->rules)) {
-            return !backend->closing && contend_holds_any(backend);
+            return !backend->closing && groups_hold_any(backend);
         }
     }
     return false;
@@ -43,7 +43,7 @@ static void slice_ended(struct backend *backend, bool gone)
         rules_member_gone(&g->rules, now, backend->sentinel_member);
     }
     if (!gone) {
-        contend_try_others(backend, backend->sentinel_member);
+        groups_try_others(backend, backend->sentinel_member);
     }
     keeper_unlock(backend);
 }

@@ -136,7 +136,7 @@ void work_tell_keeper(struct backend *backend, const struct work *work, pgk_stat
     for (struct backend_group *g = backend->groups; g != NULL; g = g->next) {
         if (g->leadership_id == work->token->leadership_id && g->rules.state == GROUP_LEADING &&
             g->rules.epoch == work->token->epoch) {
-            contend_act(backend, g, rules_fenced(&g->rules));
+            groups_act(backend, g, rules_fenced(&g->rules));
             wake_set(&backend->wake);
         }
     }
