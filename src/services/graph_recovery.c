@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "services/job_graphs.h"
+#include "services/store_common.h"
 
 void graph_recovery_begin(struct graph_recovery *recovery, struct graph_act *act)
 {
@@ -97,13 +98,6 @@ void graph_recovery_end(struct graph_recovery *recovery)
     pthread_mutex_unlock(&act->call.ha->lock);
 }
 
-pgk_status graph_answer(pgk_status answer, const char *origin, pgk_error *err)
-{
-    return answer == PGK_OK ? PGK_OK
-                            : error_set(err, answer, origin, "the callback ended it: %s",
-                                        pgk_status_text(answer));
-}
-
 struct handing_out {
     struct graph_recovery recovery;
     pgk_job_graph_fn fn;
@@ -114,12 +108,11 @@ static pgk_status hand_out(void *ctx, const struct graph_row *row, pgk_error *er
 {
     struct handing_out *out = ctx;
     pgk_job_graph graph;
-    pgk_status status = call_go_on(&out->recovery.act->call, err);
 
-    if (status == PGK_OK) {
-        graph_from_row(row, &graph);
-        status = graph_answer(out->fn(out->user, &graph), "job_graphs.recover_all", err);
-    }
+    graph_from_row(row, &graph);
+    pgk_status status = store_callback_answer(&out->recovery.act->call, out->fn(out->user, &graph),
+                                              "job_graphs.recover_all", err);
+
     if (status == PGK_OK) {
         status = graph_recovery_row(&out->recovery, row, graph.status != PGK_OK, err);
     }

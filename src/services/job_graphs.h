@@ -57,8 +57,6 @@ void graph_recovery_end(struct graph_recovery *recovery);
 
 /* What the application is given for a row; it points into the row. */
 void graph_from_row(const struct graph_row *row, pgk_job_graph *ret_graph);
-/* The application's answer to a row. */
-pgk_status graph_answer(pgk_status answer, const char *origin, pgk_error *err);
 
 /* Locked; the rest of the store as a subject. */
 bool job_graphs_deliver(pgk_job_graphs *store);

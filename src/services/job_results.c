@@ -10,6 +10,7 @@
 
 #include "core/text.h"
 #include "services/checkpoint_rules.h"
+#include "services/result_entry.h"
 #include "services/store_common.h"
 
 /* So many entries are purged in one transaction. */
@@ -362,41 +363,15 @@ struct listing {
     pgk_job_result_fn fn;
     void *user;
     bool seen;
-    char reason[128]; /* why the last one is damaged; empty: it is not */
+    char reason[RESULT_REASON_SIZE]; /* why the last one is damaged; empty: it is not */
 };
-
-/* What is wrong with a row; empty: nothing. */
-static void judge(const struct result_row *row, char *reason, size_t size)
-{
-    reason[0] = '\0';
-    if (row->result.format_version != PGK_RESULT_FORMAT_VERSION) {
-        text_format(reason, size, "format version %d is not known here, only %d",
-                    (int)row->result.format_version, PGK_RESULT_FORMAT_VERSION);
-    } else if ((int)row->result.status < 0) {
-        text_copy(reason, size, "its status is none");
-    } else if (row->accumulators.data != NULL && !bytes_match(&row->accumulators)) {
-        text_copy(reason, size, "the accumulators differ from their SHA-256");
-    }
-}
 
 static pgk_status pass(void *ctx, const struct result_row *row, pgk_error *err)
 {
     struct listing *listing = ctx;
-    pgk_job_result result = row->result;
+    pgk_job_result result;
 
-    judge(row, listing->reason, sizeof(listing->reason));
-    result.size = sizeof(result);
-    result.entry_status = PGK_OK;
-    result.reason = NULL;
-    result.accumulators = row->accumulators.data;
-    result.accumulators_bytes = row->accumulators.length;
-    if (listing->reason[0] != '\0') {
-        result = (pgk_job_result){.size = sizeof(result),
-                                  .job_id = row->result.job_id,
-                                  .dirty = row->result.dirty,
-                                  .entry_status = PGK_ERR_CORRUPT,
-                                  .reason = listing->reason};
-    }
+    result_from_row(row, listing->reason, &result);
     listing->seen = true;
     return store_callback_answer(&listing->call, listing->fn(listing->user, &result),
                                  listing->origin, err);

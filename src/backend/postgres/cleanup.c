@@ -47,6 +47,7 @@ pgk_status postgres_cleanup_cluster(struct backend *backend, const struct store_
 }
 
 const struct recovery_ops postgres_recovery = {
+    .recover = postgres_recover,
     .cleanup_job = postgres_cleanup_job,
     .cleanup_cluster = postgres_cleanup_cluster,
 };

@@ -22,6 +22,8 @@ pgk_status postgres_counter_drop(struct backend *backend, const struct store_wri
                                  const pgk_uuid *job_id, pgk_error *err);
 
 /* For the table of the recovery. */
+pgk_status postgres_recover(struct backend *backend, const pgk_uuid *store_id,
+                            const struct recovery_sink *sink, pgk_error *err);
 pgk_status postgres_cleanup_job(struct backend *backend, const struct store_write *write,
                                 const pgk_uuid *job_id, int64_t *ret_dropped, pgk_error *err);
 pgk_status postgres_cleanup_cluster(struct backend *backend, const struct store_write *write,
