@@ -73,7 +73,7 @@ pgk_checkpoint checkpoint_of(int64_t id, pgk_checkpoint_kind kind)
     return (pgk_checkpoint){.size = sizeof(pgk_checkpoint),
                             .checkpoint_id = id,
                             .kind = kind,
-                            .completed_ms = 1000 + id,
+                            .completed_ms = 1000 + id % 1000,
                             .metadata = "metadata",
                             .metadata_bytes = 8};
 }

@@ -1,0 +1,708 @@
+/*
+ * tests/postgres/test_checkpoints.c - the checkpoint store: contracts of its calls, what leaves the
+ * list, crash-safe discards, shutdown by policy, damaged entries, bad input.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "store_tools.h"
+
+struct seen {
+    int count;
+    int64_t ids[64];
+    int corrupt;
+    pgk_checkpoint last;
+    char content[64];
+    pgk_status answer;
+};
+
+static pgk_status see(void *user, const pgk_checkpoint *checkpoint)
+{
+    struct seen *seen = user;
+    if (seen->count < 64) {
+        seen->ids[seen->count] = checkpoint->checkpoint_id;
+    }
+    seen->count++;
+    seen->corrupt += checkpoint->status == PGK_ERR_CORRUPT;
+    seen->last = *checkpoint;
+    if (checkpoint->pointer != NULL) {
+        snprintf(seen->content, sizeof(seen->content), "%s", checkpoint->pointer);
+    } else {
+        snprintf(seen->content, sizeof(seen->content), "%.*s", (int)checkpoint->metadata_bytes,
+                 checkpoint->metadata != NULL ? (const char *)checkpoint->metadata : "");
+    }
+    return seen->answer;
+}
+
+struct scene {
+    struct fixture *fixture;
+    pgk_ha *ha;
+    pgk_checkpoints *store;
+    pgk_error err;
+};
+
+static pgk_checkpoints *open_store(struct scene *s, int max_retained, pgk_discard_fn discard,
+                                   void *user)
+{
+    pgk_checkpoints *store = NULL;
+    pgk_checkpoints_options options = {.size = sizeof(options),
+                                       .job_id = job_of(1),
+                                       .max_retained = max_retained,
+                                       .discard = discard,
+                                       .user = user};
+    STORE_WORKS(&s->err, pgk_ha_checkpoints(s->ha, PGK_UNFENCED, &options, &store, &s->err));
+    return store;
+}
+
+static void open_scene(struct scene *s, void **state, int max_retained, pgk_discard_fn discard,
+                       void *user)
+{
+    *s = (struct scene){.fixture = *state};
+    s->ha = handle_open(s->fixture, "a", NULL);
+    s->store = open_store(s, max_retained, discard, user);
+}
+
+static void close_scene(struct scene *s)
+{
+    pgk_checkpoints_free(s->store);
+    handle_close(s->ha);
+}
+
+static void add(struct scene *s, int64_t id, pgk_checkpoint_kind kind)
+{
+    pgk_checkpoint checkpoint = checkpoint_of(id, kind);
+    STORE_WORKS(&s->err, pgk_checkpoints_add(s->store, &checkpoint, &s->err));
+}
+
+/* "1 completed, 2 discarding" */
+static const char *states(struct scene *s)
+{
+    return db_text(s->fixture,
+                   "SELECT string_agg(checkpoint_id || ' ' || state, ', ' ORDER BY checkpoint_id)"
+                   " FROM pgkeeper.checkpoint WHERE job_id = " SQL_JOB(1));
+}
+
+static void test_checkpoints__added_out_of_order__recovered_ascending(void **state)
+{
+    struct scene s;
+    struct seen seen = {0};
+    open_scene(&s, state, 5, NULL, NULL);
+    STORE_FAILS(PGK_ERR_NOT_FOUND, &s.err, pgk_checkpoints_latest(s.store, see, &seen, &s.err));
+    STORE_WORKS(&s.err, pgk_checkpoints_all(s.store, see, &seen, &s.err));
+    assert_int_equal(seen.count, 0);
+    add(&s, 10, PGK_CHECKPOINT);
+    add(&s, 9, PGK_CHECKPOINT);
+    add(&s, 11, PGK_CHECKPOINT);
+    pgk_checkpoints_free(s.store);
+    s.store = open_store(&s, 5, NULL, NULL);
+    assert_int_equal(pgk_checkpoints_count(s.store), 3);
+    STORE_WORKS(&s.err, pgk_checkpoints_all(s.store, see, &seen, &s.err));
+    assert_int_equal(seen.count, 3);
+    assert_int_equal(seen.ids[0], 9);
+    assert_int_equal(seen.ids[1], 10);
+    assert_int_equal(seen.ids[2], 11);
+    seen = (struct seen){0};
+    STORE_WORKS(&s.err, pgk_checkpoints_latest(s.store, see, &seen, &s.err));
+    assert_int_equal(seen.count, 1);
+    assert_int_equal(seen.ids[0], 11);
+    close_scene(&s);
+}
+
+static void test_checkpoints__all_fields__come_back_as_they_were(void **state)
+{
+    struct scene s;
+    struct seen seen = {0};
+    open_scene(&s, state, 9, NULL, NULL);
+    pgk_uuid job = job_of(1);
+    pgk_checkpoint full = checkpoint_of(0, PGK_SAVEPOINT);
+    full.retention = PGK_RETAIN_ON_CANCELLATION;
+    full.completed_ms = INT64_C(1700000000123);
+    STORE_WORKS(&s.err, pgk_checkpoints_add(s.store, &full, &s.err));
+    STORE_WORKS(&s.err, pgk_checkpoints_latest(s.store, see, &seen, &s.err));
+    assert_int_equal(seen.last.size, sizeof(seen.last));
+    assert_int_equal(seen.last.checkpoint_id, 0);
+    assert_int_equal(seen.last.kind, PGK_SAVEPOINT);
+    assert_int_equal(seen.last.retention, PGK_RETAIN_ON_CANCELLATION);
+    assert_int_equal(seen.last.completed_ms, INT64_C(1700000000123));
+    assert_int_equal(pgk_uuid_compare(&seen.last.job_id, &job), 0);
+    assert_int_equal(seen.last.status, PGK_OK);
+    assert_int_equal(seen.last.epoch, 0);
+    assert_null(seen.last.pointer);
+    assert_string_equal(seen.content, "metadata");
+    full = checkpoint_of(INT64_MAX, PGK_STOP_SAVEPOINT);
+    full.metadata = NULL;
+    full.metadata_bytes = 0;
+    full.pointer = "s3://bucket/\xc3\xa9";
+    full.retention = PGK_RETAIN_ON_FAILURE;
+    STORE_WORKS(&s.err, pgk_checkpoints_add(s.store, &full, &s.err));
+    STORE_WORKS(&s.err, pgk_checkpoints_latest(s.store, see, &seen, &s.err));
+    assert_int_equal(seen.last.checkpoint_id, INT64_MAX);
+    assert_int_equal(seen.last.kind, PGK_STOP_SAVEPOINT);
+    assert_int_equal(seen.last.retention, PGK_RETAIN_ON_FAILURE);
+    assert_null(seen.last.metadata);
+    assert_string_equal(seen.content, "s3://bucket/\xc3\xa9");
+    close_scene(&s);
+}
+
+static void test_checkpoints__same_id__already_exists_in_any_state(void **state)
+{
+    struct scene s;
+    open_scene(&s, state, 1, NULL, NULL);
+    add(&s, 1, PGK_CHECKPOINT);
+    pgk_checkpoint again = checkpoint_of(1, PGK_CHECKPOINT);
+    STORE_FAILS(PGK_ERR_ALREADY_EXISTS, &s.err, pgk_checkpoints_add(s.store, &again, &s.err));
+    assert_int_equal(pgk_checkpoints_count(s.store), 1);
+    add(&s, 2, PGK_CHECKPOINT); /* 1 is discarding now */
+    STORE_FAILS(PGK_ERR_ALREADY_EXISTS, &s.err, pgk_checkpoints_add(s.store, &again, &s.err));
+    assert_string_equal(states(&s), "1 discarding, 2 completed");
+    assert_int_equal(pgk_checkpoints_count(s.store), 1);
+    close_scene(&s);
+}
+
+static void test_checkpoints__maximum_1__the_examples_of_the_contract(void **state)
+{
+    struct scene s;
+    open_scene(&s, state, 1, NULL, NULL);
+    add(&s, 1, PGK_CHECKPOINT);
+    add(&s, 2, PGK_CHECKPOINT);
+    add(&s, 3, PGK_SAVEPOINT);
+    add(&s, 4, PGK_SAVEPOINT);
+    add(&s, 5, PGK_SAVEPOINT);
+    assert_string_equal(states(&s),
+                        "1 discarding, 2 completed, 3 retained, 4 retained, 5 completed");
+    assert_int_equal(pgk_checkpoints_count(s.store), 2);
+    db_exec(s.fixture, "DELETE FROM pgkeeper.checkpoint");
+    pgk_checkpoints_free(s.store);
+    s.store = open_store(&s, 1, NULL, NULL);
+    add(&s, 1, PGK_CHECKPOINT);
+    add(&s, 2, PGK_SAVEPOINT);
+    add(&s, 3, PGK_CHECKPOINT);
+    assert_string_equal(states(&s), "1 discarding, 2 retained, 3 completed");
+    db_exec(s.fixture, "DELETE FROM pgkeeper.checkpoint");
+    pgk_checkpoints_free(s.store);
+    s.store = open_store(&s, 1, NULL, NULL);
+    add(&s, 1, PGK_CHECKPOINT);
+    add(&s, 2, PGK_SAVEPOINT);
+    add(&s, 3, PGK_STOP_SAVEPOINT);
+    assert_string_equal(states(&s), "1 discarding, 2 retained, 3 completed");
+    close_scene(&s);
+}
+
+static void test_checkpoints__smaller_maximum_after_recovery__all_surplus_leaves(void **state)
+{
+    struct scene s;
+    open_scene(&s, state, 100, NULL, NULL);
+    for (int64_t id = 1; id <= 50; id++) {
+        add(&s, id, PGK_CHECKPOINT);
+    }
+    assert_int_equal(pgk_checkpoints_count(s.store), 50);
+    pgk_checkpoints_free(s.store);
+    s.store = open_store(&s, 3, NULL, NULL);
+    assert_int_equal(pgk_checkpoints_count(s.store), 50); /* nothing leaves by opening */
+    add(&s, 51, PGK_CHECKPOINT);
+    assert_int_equal(pgk_checkpoints_count(s.store), 3);
+    assert_int_equal(db_int(s.fixture, "SELECT min(checkpoint_id) FROM pgkeeper.checkpoint"
+                                       " WHERE state = 'completed'"),
+                     49);
+    assert_int_equal(db_int(s.fixture, "SELECT count(*) FROM pgkeeper.checkpoint"
+                                       " WHERE state = 'discarding'"),
+                     48);
+    close_scene(&s);
+}
+
+static void test_checkpoints__subsumption__is_one_transaction_with_the_add(void **state)
+{
+    struct scene s;
+    open_scene(&s, state, 1, NULL, NULL);
+    add(&s, 1, PGK_CHECKPOINT);
+    /* The move fails: so does the add, and nothing has changed. */
+    db_exec(s.fixture, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+                       " $$ BEGIN RAISE 'no' USING ERRCODE = 'P0001'; END $$;"
+                       " CREATE TRIGGER refuse BEFORE UPDATE ON pgkeeper.checkpoint"
+                       " FOR EACH ROW WHEN (NEW.state <> 'completed') EXECUTE FUNCTION refuse()");
+    pgk_checkpoint two = checkpoint_of(2, PGK_CHECKPOINT);
+    STORE_FAILS(PGK_ERR_DATABASE, &s.err, pgk_checkpoints_add(s.store, &two, &s.err));
+    assert_string_equal(states(&s), "1 completed");
+    assert_int_equal(pgk_checkpoints_count(s.store), 1);
+    db_exec(s.fixture, "DROP TRIGGER refuse ON pgkeeper.checkpoint");
+    STORE_WORKS(&s.err, pgk_checkpoints_add(s.store, &two, &s.err));
+    assert_string_equal(states(&s), "1 discarding, 2 completed");
+    assert_int_equal(db_int(s.fixture, "SELECT count(DISTINCT xmin::text)"
+                                       " FROM pgkeeper.checkpoint"),
+                     1);
+    close_scene(&s);
+}
+
+/* ------------------------------------------------------------------ discards */
+
+struct bin {
+    struct seen seen;
+    int calls;
+    pgk_status answer;
+    pgk_job_registry *registry; /* used inside the callback */
+    pgk_status used;
+};
+
+static pgk_status throw_away(void *user, const pgk_checkpoint *checkpoint)
+{
+    struct bin *bin = user;
+    bin->calls++;
+    see(&bin->seen, checkpoint);
+    if (bin->registry != NULL) {
+        pgk_uuid job = job_of(1);
+        bin->used = pgk_job_registry_set_running(bin->registry, &job, NULL);
+    }
+    return bin->answer;
+}
+
+static void test_checkpoints__discard_callback__its_success_deletes_the_entry(void **state)
+{
+    struct scene s;
+    struct bin bin = {.answer = PGK_OK};
+    open_scene(&s, state, 1, throw_away, &bin);
+    add(&s, 1, PGK_CHECKPOINT);
+    assert_int_equal(bin.calls, 0);
+    add(&s, 2, PGK_CHECKPOINT);
+    assert_int_equal(bin.calls, 1);
+    assert_int_equal(bin.seen.last.checkpoint_id, 1);
+    assert_string_equal(bin.seen.content, "metadata");
+    assert_string_equal(states(&s), "2 completed");
+    add(&s, 3, PGK_SAVEPOINT);
+    add(&s, 4, PGK_SAVEPOINT); /* a savepoint leaves without being discarded */
+    assert_int_equal(bin.calls, 1);
+    assert_string_equal(states(&s), "2 completed, 3 retained, 4 completed");
+    close_scene(&s);
+}
+
+static void test_checkpoints__discard_that_fails__is_tried_again_by_the_next(void **state)
+{
+    struct scene s;
+    struct bin bin = {.answer = PGK_ERR_IO};
+    int64_t left = -1;
+    open_scene(&s, state, 1, throw_away, &bin);
+    add(&s, 1, PGK_CHECKPOINT);
+    add(&s, 2, PGK_CHECKPOINT); /* its failure is not that of add */
+    assert_int_equal(bin.calls, 1);
+    assert_string_equal(states(&s), "1 discarding, 2 completed");
+    add(&s, 3, PGK_CHECKPOINT);
+    assert_int_equal(bin.calls, 3);
+    STORE_WORKS(&s.err, pgk_checkpoints_discard_pending(s.store, &left, &s.err));
+    assert_int_equal(left, 2);
+    pgk_checkpoints_free(s.store);
+    /* The next leader finds them, oldest first, and finishes. */
+    bin = (struct bin){.answer = PGK_OK};
+    s.store = open_store(&s, 1, throw_away, &bin);
+    STORE_WORKS(&s.err, pgk_checkpoints_discard_pending(s.store, &left, &s.err));
+    assert_int_equal(left, 0);
+    assert_int_equal(bin.calls, 2);
+    assert_int_equal(bin.seen.ids[0], 1);
+    assert_int_equal(bin.seen.ids[1], 2);
+    assert_string_equal(states(&s), "3 completed");
+    close_scene(&s);
+}
+
+static void test_checkpoints__without_callback__entries_wait_for_the_whole_cluster(void **state)
+{
+    struct scene s;
+    struct bin bin = {.answer = PGK_OK};
+    int64_t left = -1;
+    pgk_uuid one = job_of(1);
+    open_scene(&s, state, 1, NULL, NULL);
+    add(&s, 1, PGK_CHECKPOINT);
+    add(&s, 2, PGK_CHECKPOINT);
+    db_exec(s.fixture,
+            "INSERT INTO pgkeeper.checkpoint"
+            " (cluster_id, job_id, checkpoint_id, state, pointer, sha256, completed_at)"
+            " VALUES ('" FIXTURE_CLUSTER "', " SQL_JOB(
+                2) ", 7, 'discarding', 'here',"
+                   " sha256('here'), now()), ('meadow', " SQL_JOB(3) ", 8, 'discarding', 'there',"
+                                                                     " sha256('there'), now())");
+    STORE_FAILS(PGK_ERR_ILLEGAL_STATE, &s.err,
+                pgk_checkpoints_discard_pending(s.store, &left, &s.err));
+    bin.answer = PGK_ERR_IO;
+    STORE_WORKS(&s.err,
+                pgk_ha_discard_pending(s.ha, PGK_UNFENCED, NULL, throw_away, &bin, &left, &s.err));
+    assert_int_equal(left, 2);
+    bin = (struct bin){.answer = PGK_OK};
+    STORE_WORKS(&s.err,
+                pgk_ha_discard_pending(s.ha, PGK_UNFENCED, &one, throw_away, &bin, &left, &s.err));
+    assert_int_equal(bin.calls, 1);
+    assert_int_equal(left, 0);
+    STORE_WORKS(&s.err,
+                pgk_ha_discard_pending(s.ha, PGK_UNFENCED, NULL, throw_away, &bin, &left, &s.err));
+    assert_int_equal(bin.calls, 2);
+    assert_int_equal(bin.seen.last.checkpoint_id, 7);
+    assert_string_equal(bin.seen.content, "here");
+    /* Another cluster's is not ours to discard. */
+    assert_int_equal(db_int(s.fixture, "SELECT count(*) FROM pgkeeper.checkpoint"
+                                       " WHERE state = 'discarding'"),
+                     1);
+    close_scene(&s);
+}
+
+static void test_checkpoints__discard_callback__runs_with_no_session_held(void **state)
+{
+    struct scene s = {.fixture = *state};
+    struct bin bin = {.answer = PGK_OK};
+    int64_t left = -1;
+    s.ha = handle_open(s.fixture, "a", "high-availability.postgres.max-connections", "1",
+                       "high-availability.postgres.statement-timeout", "2 s", NULL);
+    STORE_WORKS(&s.err, pgk_ha_job_registry(s.ha, PGK_UNFENCED, &bin.registry, &s.err));
+    s.store = open_store(&s, 1, throw_away, &bin);
+    add(&s, 1, PGK_CHECKPOINT);
+    add(&s, 2, PGK_CHECKPOINT);
+    assert_int_equal(bin.calls, 1);
+    assert_int_equal(bin.used, PGK_OK);
+    STORE_WORKS(&s.err, pgk_checkpoints_discard_pending(s.store, &left, &s.err));
+    pgk_job_registry_free(bin.registry);
+    close_scene(&s);
+}
+
+static pgk_status close_handle(void *user, const pgk_checkpoint *checkpoint)
+{
+    (void)checkpoint;
+    return pgk_ha_close(user, NULL);
+}
+
+static void test_checkpoints__discard_callback_that_closes__ends_without_harm(void **state)
+{
+    struct scene s = {.fixture = *state};
+    s.ha = handle_open(s.fixture, "a", NULL);
+    s.store = open_store(&s, 1, close_handle, s.ha);
+    add(&s, 1, PGK_CHECKPOINT);
+    add(&s, 2, PGK_CHECKPOINT);
+    assert_string_equal(states(&s), "1 discarding, 2 completed"); /* nobody could delete it */
+    pgk_checkpoints_free(s.store);
+    pgk_ha_free(s.ha);
+}
+
+static void test_checkpoints__damaged_entry__fails_alone_and_can_be_discarded(void **state)
+{
+    struct scene s;
+    struct seen seen = {0};
+    struct bin bin = {.answer = PGK_OK};
+    int64_t left;
+    open_scene(&s, state, 3, NULL, NULL);
+    add(&s, 1, PGK_CHECKPOINT);
+    add(&s, 2, PGK_CHECKPOINT);
+    add(&s, 3, PGK_CHECKPOINT);
+    db_exec(s.fixture, "UPDATE pgkeeper.checkpoint SET metadata = 'other'"
+                       " WHERE checkpoint_id = 3");
+    STORE_FAILS(PGK_ERR_CORRUPT, &s.err, pgk_checkpoints_latest(s.store, see, &seen, &s.err));
+    assert_int_equal(seen.corrupt, 1);
+    assert_null(seen.last.metadata);
+    assert_non_null(strstr(s.err.message, "checkpoint 3"));
+    seen = (struct seen){0};
+    STORE_WORKS(&s.err, pgk_checkpoints_all(s.store, see, &seen, &s.err));
+    assert_int_equal(seen.count, 3);
+    assert_int_equal(seen.corrupt, 1);
+    assert_int_equal(db_int(s.fixture, "SELECT count(*) FROM pgkeeper.stat_checkpoints"), 3);
+    db_exec(s.fixture, "UPDATE pgkeeper.checkpoint SET state = 'discarding'"
+                       " WHERE checkpoint_id = 3");
+    STORE_WORKS(&s.err,
+                pgk_ha_discard_pending(s.ha, PGK_UNFENCED, NULL, throw_away, &bin, &left, &s.err));
+    assert_int_equal(bin.seen.last.checkpoint_id, 3);
+    assert_int_equal(bin.seen.corrupt, 1);
+    assert_null(bin.seen.last.metadata);
+    assert_string_equal(states(&s), "1 completed, 2 completed");
+    close_scene(&s);
+}
+
+/* ------------------------------------------------------------------ shutdown */
+
+static void fill_policies(struct scene *s)
+{
+    static const pgk_retention policies[] = {PGK_NEVER_RETAINED, PGK_RETAIN_ON_FAILURE,
+                                             PGK_RETAIN_ON_CANCELLATION};
+    for (int i = 0; i < 3; i++) {
+        pgk_checkpoint checkpoint = checkpoint_of(i + 1, PGK_CHECKPOINT);
+        checkpoint.retention = policies[i];
+        STORE_WORKS(&s->err, pgk_checkpoints_add(s->store, &checkpoint, &s->err));
+    }
+    add(s, 4, PGK_SAVEPOINT);
+    add(s, 5, PGK_STOP_SAVEPOINT);
+}
+
+static void check_shutdown(void **state, pgk_job_status status, const char *expected)
+{
+    struct scene s;
+    open_scene(&s, state, 9, NULL, NULL);
+    db_exec(s.fixture, "DELETE FROM pgkeeper.checkpoint");
+    fill_policies(&s);
+    STORE_WORKS(&s.err, pgk_checkpoints_shutdown(s.store, status, &s.err));
+    assert_string_equal(states(&s), expected);
+    STORE_WORKS(&s.err, pgk_checkpoints_shutdown(s.store, status, &s.err)); /* idempotent */
+    assert_string_equal(states(&s), expected);
+    pgk_checkpoint late = checkpoint_of(6, PGK_CHECKPOINT);
+    STORE_FAILS(PGK_ERR_ILLEGAL_STATE, &s.err, pgk_checkpoints_add(s.store, &late, &s.err));
+    assert_string_equal(states(&s), expected);
+    close_scene(&s);
+}
+
+static void test_checkpoints__shutdown__each_entry_by_its_policy(void **state)
+{
+    check_shutdown(state, PGK_JOB_FINISHED,
+                   "1 discarding, 2 discarding, 3 discarding, 4 retained, 5 retained");
+    check_shutdown(state, PGK_JOB_FAILED,
+                   "1 discarding, 2 retained, 3 retained, 4 retained, 5 retained");
+    check_shutdown(state, PGK_JOB_CANCELED,
+                   "1 discarding, 2 discarding, 3 retained, 4 retained, 5 retained");
+}
+
+static void test_checkpoints__shutdown_of_a_job_that_goes_on__keeps_everything(void **state)
+{
+    static const char all[] = "1 completed, 2 completed, 3 completed, 4 completed, 5 completed";
+    check_shutdown(state, PGK_JOB_SUSPENDED, all);
+    check_shutdown(state, PGK_JOB_RUNNING, all);
+    check_shutdown(state, PGK_JOB_UNKNOWN, all);
+}
+
+static void test_checkpoints__shutdown_with_callback__discards_and_counts_none(void **state)
+{
+    struct scene s;
+    struct bin bin = {.answer = PGK_ERR_IO};
+    int64_t left;
+    open_scene(&s, state, 9, throw_away, &bin);
+    add(&s, 1, PGK_CHECKPOINT);
+    add(&s, 2, PGK_CHECKPOINT);
+    STORE_WORKS(&s.err, pgk_checkpoints_shutdown(s.store, PGK_JOB_FINISHED, &s.err));
+    assert_int_equal(pgk_checkpoints_count(s.store), 0);
+    assert_int_equal(bin.calls, 2);
+    bin.answer = PGK_OK;
+    STORE_WORKS(&s.err,
+                pgk_checkpoints_discard_pending(s.store, &left, &s.err)); /* after it, too */
+    assert_int_equal(left, 0);
+    assert_int_equal(db_int(s.fixture, "SELECT count(*) FROM pgkeeper.checkpoint"), 0);
+    close_scene(&s);
+}
+
+/* ------------------------------------------------------------------ bad input */
+
+static void refuse(struct scene *s, const pgk_checkpoint *checkpoint, pgk_status status,
+                   const char *part)
+{
+    STORE_FAILS(status, &s->err, pgk_checkpoints_add(s->store, checkpoint, &s->err));
+    assert_non_null(strstr(s->err.message, part));
+}
+
+static void test_checkpoints__bad_entries__are_refused_and_nothing_is_written(void **state)
+{
+    struct scene s;
+    open_scene(&s, state, 1, NULL, NULL);
+    pgk_checkpoint bad = checkpoint_of(1, PGK_CHECKPOINT);
+    char *pointer = calloc(1, PGK_POINTER_MAX_BYTES + 2);
+    assert_non_null(pointer);
+    memset(pointer, 'p', PGK_POINTER_MAX_BYTES + 1);
+    refuse(&s, NULL, PGK_ERR_INVALID_ARGUMENT, "checkpoint is NULL");
+    bad.size = 1;
+    refuse(&s, &bad, PGK_ERR_INVALID_ARGUMENT, "size");
+    bad = checkpoint_of(-1, PGK_CHECKPOINT);
+    refuse(&s, &bad, PGK_ERR_INVALID_ARGUMENT, "-1");
+    bad = checkpoint_of(1, (pgk_checkpoint_kind)3);
+    refuse(&s, &bad, PGK_ERR_INVALID_ARGUMENT, "kind");
+    bad = checkpoint_of(1, PGK_CHECKPOINT);
+    bad.retention = (pgk_retention)-1;
+    refuse(&s, &bad, PGK_ERR_INVALID_ARGUMENT, "retention");
+    bad = checkpoint_of(1, PGK_CHECKPOINT);
+    bad.completed_ms = -1;
+    refuse(&s, &bad, PGK_ERR_INVALID_ARGUMENT, "completed_ms");
+    bad.completed_ms = INT64_MAX;
+    refuse(&s, &bad, PGK_ERR_INVALID_ARGUMENT, "completed_ms");
+    bad = checkpoint_of(1, PGK_CHECKPOINT);
+    bad.metadata_bytes = 0;
+    refuse(&s, &bad, PGK_ERR_INVALID_ARGUMENT, "metadata");
+    bad.metadata_bytes = PGK_METADATA_MAX_BYTES + 1; /* not looked at */
+    refuse(&s, &bad, PGK_ERR_TOO_LARGE, "metadata");
+    bad = checkpoint_of(1, PGK_CHECKPOINT);
+    bad.pointer = "both";
+    refuse(&s, &bad, PGK_ERR_INVALID_ARGUMENT, "both");
+    bad.metadata = NULL;
+    bad.pointer = "";
+    refuse(&s, &bad, PGK_ERR_INVALID_ARGUMENT, "pointer");
+    bad.pointer = "\xff";
+    refuse(&s, &bad, PGK_ERR_INVALID_ARGUMENT, "pointer");
+    bad.pointer = pointer;
+    refuse(&s, &bad, PGK_ERR_TOO_LARGE, "pointer");
+    bad.pointer = NULL;
+    refuse(&s, &bad, PGK_ERR_INVALID_ARGUMENT, "neither");
+    assert_int_equal(db_int(s.fixture, "SELECT count(*) FROM pgkeeper.checkpoint"), 0);
+    pointer[PGK_POINTER_MAX_BYTES] = '\0';
+    bad.pointer = pointer;
+    STORE_WORKS(&s.err, pgk_checkpoints_add(s.store, &bad, &s.err));
+    free(pointer);
+    close_scene(&s);
+}
+
+static void test_checkpoints__bad_arguments__are_named(void **state)
+{
+    struct scene s;
+    open_scene(&s, state, 1, throw_away, NULL);
+    pgk_error *err = &s.err;
+    pgk_token zero = {.epoch = 0};
+    pgk_checkpoints *none = NULL;
+    pgk_checkpoint checkpoint = checkpoint_of(1, PGK_CHECKPOINT);
+    pgk_checkpoints_options options = {.size = sizeof(options), .max_retained = 1};
+    int64_t left;
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err,
+                pgk_ha_checkpoints(s.ha, NULL, &options, &none, err));
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err,
+                pgk_ha_checkpoints(s.ha, &zero, &options, &none, err));
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err,
+                pgk_ha_checkpoints(s.ha, PGK_UNFENCED, NULL, &none, err));
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err,
+                pgk_ha_checkpoints(s.ha, PGK_UNFENCED, &options, NULL, err));
+    options.max_retained = 0;
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err,
+                pgk_ha_checkpoints(s.ha, PGK_UNFENCED, &options, &none, err));
+    assert_non_null(strstr(err->message, "max_retained is 0"));
+    options.max_retained = -5;
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err,
+                pgk_ha_checkpoints(s.ha, PGK_UNFENCED, &options, &none, err));
+    options = (pgk_checkpoints_options){.size = 3, .max_retained = 1};
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err,
+                pgk_ha_checkpoints(s.ha, PGK_UNFENCED, &options, &none, err));
+    assert_null(none);
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err, pgk_checkpoints_add(NULL, &checkpoint, err));
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err, pgk_checkpoints_latest(s.store, NULL, NULL, err));
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err, pgk_checkpoints_all(NULL, see, NULL, err));
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err, pgk_checkpoints_discard_pending(s.store, NULL, err));
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err, pgk_checkpoints_discard_pending(NULL, &left, err));
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err,
+                pgk_checkpoints_shutdown(s.store, (pgk_job_status)17, err));
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err,
+                pgk_checkpoints_shutdown(NULL, PGK_JOB_FINISHED, err));
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err,
+                pgk_ha_discard_pending(s.ha, PGK_UNFENCED, NULL, NULL, NULL, &left, err));
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err,
+                pgk_ha_discard_pending(s.ha, PGK_UNFENCED, NULL, throw_away, NULL, NULL, err));
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err,
+                pgk_ha_discard_pending(s.ha, NULL, NULL, throw_away, NULL, &left, err));
+    assert_int_equal(pgk_checkpoints_count(NULL), 0);
+    assert_int_equal(pgk_ha_num_retained(NULL), 0);
+    assert_int_equal(pgk_ha_num_retained(s.ha), 1);
+    pgk_checkpoints_free(NULL);
+    /* A shutdown that was refused has shut nothing down. */
+    STORE_WORKS(err, pgk_checkpoints_add(s.store, &checkpoint, err));
+    STORE_WORKS(err, pgk_ha_close(s.ha, err));
+    checkpoint.checkpoint_id = 2;
+    STORE_FAILS(PGK_ERR_ILLEGAL_STATE, err, pgk_checkpoints_add(s.store, &checkpoint, err));
+    STORE_FAILS(PGK_ERR_ILLEGAL_STATE, err,
+                pgk_checkpoints_shutdown(s.store, PGK_JOB_FINISHED, err));
+    STORE_FAILS(PGK_ERR_ILLEGAL_STATE, err, pgk_checkpoints_discard_pending(s.store, &left, err));
+    assert_string_equal(states(&s), "1 completed");
+    pgk_checkpoints_free(s.store);
+    pgk_ha_free(s.ha);
+}
+
+static void test_checkpoints__num_retained__is_that_of_the_configuration(void **state)
+{
+    pgk_ha *ha = handle_open(*state, "a", "execution.checkpointing.num-retained", "7", NULL);
+    assert_int_equal(pgk_ha_num_retained(ha), 7);
+    handle_close(ha);
+}
+
+/* ------------------------------------------------------------------ threads */
+
+#ifdef PGK_TEST_SANITIZED
+#define ADDS 15
+#else
+#define ADDS 60
+#endif
+#define THREADS 8
+
+struct adder {
+    pthread_t thread;
+    pgk_checkpoints *store;
+    pgk_checkpoint_counter *counter;
+    atomic_int *wrong;
+};
+
+static void *add_many(void *arg)
+{
+    struct adder *adder = arg;
+    for (int i = 0; i < ADDS; i++) {
+        int64_t id = 0;
+        if (pgk_checkpoint_counter_get_and_increment(adder->counter, &id, NULL) != PGK_OK) {
+            atomic_fetch_add(adder->wrong, 1);
+        }
+        pgk_checkpoint checkpoint = checkpoint_of(id, i % 5 == 0 ? PGK_SAVEPOINT : PGK_CHECKPOINT);
+        if (pgk_checkpoints_add(adder->store, &checkpoint, NULL) != PGK_OK) {
+            atomic_fetch_add(adder->wrong, 1);
+        }
+        pgk_checkpoints_count(adder->store);
+    }
+    return NULL;
+}
+
+static atomic_int thrown;
+
+static pgk_status count_thrown(void *user, const pgk_checkpoint *checkpoint)
+{
+    (void)user;
+    (void)checkpoint;
+    atomic_fetch_add(&thrown, 1);
+    return PGK_OK;
+}
+
+static void test_checkpoints__many_threads__the_list_keeps_its_rules(void **state)
+{
+    struct scene s;
+    struct adder adders[THREADS];
+    atomic_int wrong = 0;
+    pgk_checkpoint_counter *counter = NULL;
+    pgk_uuid job = job_of(1);
+    int64_t left;
+    open_scene(&s, state, 3, count_thrown, NULL);
+    atomic_store(&thrown, 0);
+    STORE_WORKS(&s.err, pgk_ha_checkpoint_counter(s.ha, PGK_UNFENCED, &job, &counter, &s.err));
+    for (int i = 0; i < THREADS; i++) {
+        adders[i] = (struct adder){.store = s.store, .counter = counter, .wrong = &wrong};
+        assert_int_equal(pthread_create(&adders[i].thread, NULL, add_many, &adders[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(adders[i].thread, NULL);
+    }
+    assert_int_equal(atomic_load(&wrong), 0);
+    pgk_checkpoint last = checkpoint_of(INT64_C(1) << 40, PGK_CHECKPOINT);
+    STORE_WORKS(&s.err, pgk_checkpoints_add(s.store, &last, &s.err));
+    STORE_WORKS(&s.err, pgk_checkpoints_discard_pending(s.store, &left, &s.err));
+    assert_int_equal(left, 0);
+    assert_int_equal(pgk_checkpoints_count(s.store), 3);
+    assert_int_equal(db_int(s.fixture, "SELECT count(*) FROM pgkeeper.checkpoint"
+                                       " WHERE state = 'completed'"),
+                     3);
+    /* None is lost: in the list, retained, or thrown away. */
+    assert_int_equal(db_int(s.fixture, "SELECT count(*) FROM pgkeeper.checkpoint") +
+                         atomic_load(&thrown),
+                     THREADS * ADDS + 1);
+    pgk_checkpoint_counter_free(counter);
+    close_scene(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        DB_TEST(test_checkpoints__added_out_of_order__recovered_ascending),
+        DB_TEST(test_checkpoints__all_fields__come_back_as_they_were),
+        DB_TEST(test_checkpoints__same_id__already_exists_in_any_state),
+        DB_TEST(test_checkpoints__maximum_1__the_examples_of_the_contract),
+        DB_TEST(test_checkpoints__smaller_maximum_after_recovery__all_surplus_leaves),
+        DB_TEST(test_checkpoints__subsumption__is_one_transaction_with_the_add),
+        DB_TEST(test_checkpoints__discard_callback__its_success_deletes_the_entry),
+        DB_TEST(test_checkpoints__discard_that_fails__is_tried_again_by_the_next),
+        DB_TEST(test_checkpoints__without_callback__entries_wait_for_the_whole_cluster),
+        DB_TEST(test_checkpoints__discard_callback__runs_with_no_session_held),
+        DB_TEST(test_checkpoints__discard_callback_that_closes__ends_without_harm),
+        DB_TEST(test_checkpoints__damaged_entry__fails_alone_and_can_be_discarded),
+        DB_TEST(test_checkpoints__shutdown__each_entry_by_its_policy),
+        DB_TEST(test_checkpoints__shutdown_of_a_job_that_goes_on__keeps_everything),
+        DB_TEST(test_checkpoints__shutdown_with_callback__discards_and_counts_none),
+        DB_TEST(test_checkpoints__bad_entries__are_refused_and_nothing_is_written),
+        DB_TEST(test_checkpoints__bad_arguments__are_named),
+        DB_TEST(test_checkpoints__num_retained__is_that_of_the_configuration),
+        DB_TEST(test_checkpoints__many_threads__the_list_keeps_its_rules),
+    };
+    return cmocka_run_group_tests(tests, fixture_group_setup, fixture_group_teardown);
+}
