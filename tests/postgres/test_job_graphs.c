@@ -45,7 +45,7 @@ static void test_job_graphs__not_started_or_stopped__illegal_state(void **state)
     /* Started anew it owns nothing; the data has stayed. */
     CHECK_OK(pgk_job_graphs_start(store, NULL, &err), err);
     assert_int_equal(pgk_job_graphs_put(store, &job, "h", 1, &err), PGK_ERR_ALREADY_EXISTS);
-    handle_close(ha);
+    CHECK_OK(pgk_ha_close(ha, &err), err);
     assert_int_equal(pgk_job_graphs_put(store, &job, "h", 1, &err), PGK_ERR_ILLEGAL_STATE);
     assert_int_equal(pgk_job_graphs_start(store, NULL, &err), PGK_ERR_ILLEGAL_STATE);
     CHECK_OK(pgk_job_graphs_stop(store, &err), err);

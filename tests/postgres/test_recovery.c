@@ -188,7 +188,7 @@ static void test_recovery__bad_arguments__status(void **state)
     findings.answer_at = 1;
     assert_int_equal(pgk_ha_recover(ha, NULL, &recovery, &err), PGK_ERR_IO);
     assert_int_equal(findings.calls, 2);
-    handle_close(ha);
+    CHECK_OK(pgk_ha_close(ha, &err), err);
     assert_int_equal(pgk_ha_recover(ha, NULL, &recovery, &err), PGK_ERR_ILLEGAL_STATE);
     pgk_job_graphs_free(store);
     pgk_ha_free(other);

@@ -1,0 +1,232 @@
+/*
+ * tests/faults/test_store_fence.c - eight writers under a hundred take-overs: whatever a deposed leader's stores try,
+ * nothing of an epoch is written once its successor leads. The leader loses its session, resigns, or is deposed by hand.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "contest.h"
+#include "shelf.h"
+
+#define WRITERS 8
+#define HANDLES 2
+#ifdef PGK_TEST_SANITIZED
+#define TAKE_OVERS 25
+#else
+#define TAKE_OVERS 100
+#endif
+/* A writer goes on with a token that was refused, for so many writes. */
+#define OBSTINACY 8
+
+struct scene {
+    struct fixture *fixture;
+    struct recorder *recorder;
+    pgk_ha *ha[HANDLES];
+    struct part part[HANDLES];
+    atomic_bool over;
+};
+
+struct writer {
+    struct scene *scene;
+    int handle;
+    unsigned random;
+    long done;    /* graphs put that answered OK */
+    long unknown; /* ... OUTCOME_UNKNOWN */
+    long refused;
+    int bad; /* accepted after a refusal, or an answer that must not be */
+    char message[PGK_ERROR_MESSAGE_SIZE + 64];
+};
+
+/* The stores of one tenure. */
+struct bench {
+    pgk_job_graphs *graphs;
+    pgk_job_results *results;
+    pgk_job_registry *registry;
+};
+
+static void blame(struct writer *writer, const char *what, pgk_status status, const pgk_error *err)
+{
+    writer->bad++;
+    snprintf(writer->message, sizeof(writer->message), "%s: %s: %s", what, pgk_status_name(status),
+             err->message);
+}
+
+/* One new row; the job is nobody else's. */
+static pgk_status write_one(struct writer *writer, const struct bench *bench, pgk_error *err)
+{
+    pgk_uuid job;
+    pgk_job_result result = {.size = sizeof(result), .status = PGK_JOB_FINISHED, .job_name = "job"};
+    pgk_status status;
+    pgk_uuid_new(&job);
+    result.job_id = job;
+    switch (rand_r(&writer->random) % 4) {
+    case 0:
+        return pgk_job_results_create_dirty(bench->results, &result, err);
+    case 1:
+        return pgk_job_registry_set_running(bench->registry, &job, err);
+    default:
+        status = pgk_job_graphs_put(bench->graphs, &job, "graph", 5, err);
+        writer->done += status == PGK_OK;
+        writer->unknown += status == PGK_ERR_OUTCOME_UNKNOWN;
+        return status;
+    }
+}
+
+/* Writes under one token until it is refused, and a while longer. */
+static void write_under(struct writer *writer, const pgk_token *token)
+{
+    pgk_ha *ha = writer->scene->ha[writer->handle];
+    struct bench bench = {.graphs = NULL};
+    pgk_error err;
+    int refusals = 0;
+    pgk_status status = pgk_ha_job_graphs(ha, token, &bench.graphs, &err);
+    if (status == PGK_OK) {
+        status = pgk_ha_job_results(ha, token, &bench.results, &err);
+    }
+    if (status == PGK_OK) {
+        status = pgk_ha_job_registry(ha, token, &bench.registry, &err);
+    }
+    if (status == PGK_OK) {
+        status = pgk_job_graphs_start(bench.graphs, NULL, &err);
+    }
+    while (status == PGK_OK && refusals < OBSTINACY && !atomic_load(&writer->scene->over)) {
+        pgk_status answer = write_one(writer, &bench, &err);
+        if (answer == PGK_ERR_FENCED) {
+            refusals++;
+            writer->refused++;
+        } else if (answer == PGK_OK && refusals > 0) {
+            blame(writer, "accepted after a refusal", answer, &err);
+        } else if (answer != PGK_OK && answer != PGK_ERR_OUTCOME_UNKNOWN) {
+            blame(writer, "write", answer, &err);
+        }
+    }
+    if (status != PGK_OK && status != PGK_ERR_FENCED) {
+        blame(writer, "start", status, &err);
+    }
+    pgk_job_graphs_free(bench.graphs);
+    pgk_job_results_free(bench.results);
+    pgk_job_registry_free(bench.registry);
+}
+
+static void *write_all(void *arg)
+{
+    struct writer *writer = arg;
+    struct scene *scene = writer->scene;
+    while (!atomic_load(&scene->over)) {
+        pgk_token token;
+        if (pgk_election_token(scene->part[writer->handle].election, &token, NULL) == PGK_OK) {
+            write_under(writer, &token);
+        } else {
+            wait_pause_ms(1);
+        }
+    }
+    return NULL;
+}
+
+/* Waits for a tenure after `epoch` and returns its own. */
+static int64_t led_since(struct fixture *fixture, int64_t epoch)
+{
+    db_wait(fixture, "t", WAIT_LONG_MS,
+            "SELECT EXISTS (SELECT FROM pgkeeper.leadership WHERE epoch > %lld"
+            " AND session_id IS NOT NULL AND released_at IS NULL)",
+            (long long)epoch);
+    return db_int(fixture, "SELECT epoch FROM pgkeeper.leadership");
+}
+
+static void depose(struct scene *scene, int round)
+{
+    struct fixture *fixture = scene->fixture;
+    switch (round % 3) {
+    case 0:
+        db_exec(fixture, "SELECT pg_terminate_backend(m.backend_pid) FROM pgkeeper.leadership l"
+                         " JOIN pgkeeper.member m ON m.id = l.member_id");
+        break;
+    case 1:
+        for (int i = 0; i < HANDLES; i++) {
+            (void)pgk_election_resign(scene->part[i].election, NULL);
+        }
+        break;
+    default:
+        db_exec(fixture, "UPDATE pgkeeper.leadership SET epoch = epoch + 1");
+    }
+}
+
+#define ROWS                                                                                       \
+    "(SELECT epoch FROM pgkeeper.job_graph UNION ALL SELECT epoch FROM pgkeeper.job_result"        \
+    " UNION ALL SELECT epoch FROM pgkeeper.job_status)"
+
+static void test_store_fence__writers_under_take_overs__no_row_of_an_older_epoch_after(void **state)
+{
+    static struct writer writers[WRITERS];
+    struct scene scene = {.fixture = *state, .recorder = recorder_new()};
+    struct fixture *fixture = scene.fixture;
+    pthread_t threads[WRITERS];
+    long done = 0;
+    long unknown = 0;
+    long refused = 0;
+
+    db_exec(fixture, "CREATE TABLE public.frozen (epoch bigint PRIMARY KEY, rows bigint)");
+    for (int i = 0; i < HANDLES; i++) {
+        scene.ha[i] = handle_open(fixture, i == 0 ? "a" : "b", NULL);
+        part_contend(&scene.part[i], scene.recorder, scene.ha[i], "dispatcher", NULL);
+    }
+    int64_t epoch = led_since(fixture, 0);
+    for (int i = 0; i < WRITERS; i++) {
+        writers[i] =
+            (struct writer){.scene = &scene, .handle = i % HANDLES, .random = (unsigned)i + 1};
+        assert_int_equal(pthread_create(&threads[i], NULL, write_all, &writers[i]), 0);
+    }
+    for (int round = 0; round < TAKE_OVERS; round++) {
+        db_wait(fixture, "t", WAIT_LONG_MS,
+                "SELECT EXISTS (SELECT FROM pgkeeper.job_graph WHERE epoch >= %lld)",
+                (long long)epoch);
+        depose(&scene, round);
+        epoch = led_since(fixture, epoch);
+        /* From here on these are complete. */
+        db_exec(fixture,
+                "INSERT INTO public.frozen SELECT epoch, count(*) FROM " ROWS " r"
+                " WHERE epoch < %lld GROUP BY epoch ON CONFLICT DO NOTHING",
+                (long long)epoch);
+    }
+    atomic_store(&scene.over, true);
+    for (int i = 0; i < WRITERS; i++) {
+        pthread_join(threads[i], NULL);
+        if (writers[i].bad > 0) {
+            fail_msg("writer %d: %d times: %s", i, writers[i].bad, writers[i].message);
+        }
+        done += writers[i].done;
+        unknown += writers[i].unknown;
+        refused += writers[i].refused;
+    }
+    fprintf(stderr, "%ld graphs put, %ld unknown, %ld refusals\n", done, unknown, refused);
+    assert_string_equal(
+        db_text(fixture,
+                "SELECT string_agg(epoch || ': ' || f.rows || ' became ' || n, ', ')"
+                "  FROM (SELECT epoch, count(*) AS n FROM " ROWS " r GROUP BY epoch) now"
+                "  FULL JOIN public.frozen f USING (epoch)"
+                " WHERE f.rows IS DISTINCT FROM n AND epoch < %lld",
+                (long long)epoch),
+        "");
+    assert_true(db_int(fixture, "SELECT count(*) FROM public.frozen") >= TAKE_OVERS / 2);
+    assert_true(refused > 0);
+    /* Every acknowledged write is there once, and none that was not made. */
+    assert_in_range(db_int(fixture, "SELECT count(*) FROM pgkeeper.job_graph"), done,
+                    done + unknown);
+    for (int i = 0; i < HANDLES; i++) {
+        part_free(&scene.part[i]);
+        handle_close(scene.ha[i]);
+    }
+    recorder_free(scene.recorder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        DB_TEST(test_store_fence__writers_under_take_overs__no_row_of_an_older_epoch_after),
+    };
+    return cmocka_run_group_tests_name("store_fence", tests, fixture_group_setup,
+                                       fixture_group_teardown);
+}
