@@ -2,13 +2,16 @@
 -- fence need not be entered.
 -- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 store id, $5 does it listen?
 -- Column: outcome (done); SQLSTATE PK001 when fenced. Safe to retry.
+-- An entry that is locked is let be: a deposed leader may be reading all its graphs still, for as long as it likes.
 WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
-ended AS (
-    DELETE FROM job_store s USING f
+over AS (
+    SELECT s.store_id FROM f, job_store s
      WHERE f.ok AND s.cluster_id = $3::text AND s.store_id <> $4::uuid
        AND CASE WHEN s.leadership_id IS NULL THEN s.started_at < clock_timestamp() - interval '1 day'
                 ELSE NOT EXISTS (SELECT FROM leadership l WHERE l.id = s.leadership_id AND l.epoch = s.epoch
-                                                            AND l.released_at IS NULL) END),
+                                                            AND l.released_at IS NULL) END
+       FOR UPDATE OF s SKIP LOCKED),
+ended AS (DELETE FROM job_store s USING over o WHERE s.store_id = o.store_id),
 entered AS (
     INSERT INTO job_store AS s (store_id, cluster_id, leadership_id, epoch, listening)
     SELECT $4::uuid, $3::text, $1::integer, coalesce($2::bigint, 0), $5::boolean FROM f WHERE f.ok

@@ -291,6 +291,55 @@ static void test_job_graphs__callback_that_refuses__ends_it_and_other_stores_wor
     pgk_ha_free(ha);
 }
 
+struct successor {
+    struct fixture *fixture;
+    pgk_ha *ha;
+    int calls;
+};
+
+static void ignore(void *user, const pgk_uuid *job_id)
+{
+    (void)user;
+    (void)job_id;
+}
+
+static pgk_status start_successor(void *user, const pgk_job_graph *graph)
+{
+    struct successor *successor = user;
+    const pgk_job_graph_listener listener = {
+        .size = sizeof(listener), .added = ignore, .removed = ignore};
+    (void)graph;
+    if (successor->calls++ == 0) {
+        db_exec(successor->fixture, "UPDATE pgkeeper.leadership SET epoch = epoch + 1");
+        pgk_job_graphs_free(shelf_open(successor->ha, PGK_UNFENCED, &listener));
+    }
+    return PGK_OK;
+}
+
+/* Its statement holds a lock on its store's entry for as long as its callback likes. */
+static void test_job_graphs__deposed_while_it_recovers__holds_up_nobody(void **state)
+{
+    struct fixture *fixture = *state;
+    pgk_ha *ha = handle_open(fixture, "a", NULL);
+    struct successor successor = {.fixture = fixture, .ha = handle_open(fixture, "b", NULL)};
+    struct leadership lead;
+    pgk_error err;
+
+    lead_begin(&lead, ha);
+    pgk_job_graphs *store = shelf_open(ha, &lead.token, NULL);
+    db_exec(fixture,
+            "INSERT INTO pgkeeper.job_graph (cluster_id, job_id, graph, sha256)"
+            " SELECT '" FIXTURE_CLUSTER "', gen_random_uuid(), g.graph, sha256(g.graph)"
+            "   FROM generate_series(1, 4) n,"
+            "        LATERAL (SELECT convert_to(repeat(n::text, 4000000), 'UTF8') AS graph) g");
+    CHECK_OK(pgk_job_graphs_recover_all(store, start_successor, &successor, &err), err);
+    assert_int_equal(successor.calls, 4);
+    pgk_job_graphs_free(store);
+    lead_end(&lead);
+    pgk_ha_free(successor.ha);
+    pgk_ha_free(ha);
+}
+
 static pgk_status close_handle(void *user, const pgk_job_graph *graph)
 {
     (void)graph;
@@ -502,6 +551,7 @@ int main(void)
         DB_TEST(test_job_graphs__release__others_may_put_after_recovering),
         DB_TEST(test_job_graphs__recover_all__owns_all_and_the_damaged_alone_is_corrupt),
         DB_TEST(test_job_graphs__callback_that_refuses__ends_it_and_other_stores_work),
+        DB_TEST(test_job_graphs__deposed_while_it_recovers__holds_up_nobody),
         DB_TEST(test_job_graphs__handle_closed_inside_a_recovery__ends_and_does_not_hang),
         DB_TEST(test_job_graphs__bytes__come_back_exactly_in_all_sizes),
         DB_TEST(test_job_graphs__deposed__fenced_and_nothing_written),
