@@ -465,12 +465,21 @@ COMMENT ON FUNCTION cleanup_cluster(integer, bigint, text, integer) IS 'Removes 
 -- Views for people. None reads a payload: octet_length() of a column stored EXTERNAL does not.
 
 CREATE VIEW stat_jobs AS
+-- As live_owners(), but looked up once for all jobs.
+WITH live AS MATERIALIZED (
+    SELECT o.cluster_id, o.store_id, o.claims, o.claim_id
+      FROM job_store o JOIN leadership l ON l.id = o.leadership_id AND l.epoch = o.epoch
+     WHERE l.session_id IS NOT NULL AND l.released_at IS NULL AND is_held(l.id))
 SELECT known.cluster_id, job_hex(known.job_id) AS job, known.job_id,
        coalesce(s.status, 'PENDING') AS status,
        r.state AS result_state, r.status AS result_status,
        octet_length(g.graph) AS graph_bytes, octet_length(g.requirements) AS requirements_bytes,
        g.version, epoch_text(g.epoch) AS epoch_text, g.created_at, g.updated_at,
-       CASE WHEN g.job_id IS NOT NULL THEN live_owners(g.cluster_id, g.job_id) END AS live_owners,
+       CASE WHEN g.job_id IS NOT NULL THEN ARRAY(
+            SELECT o.store_id FROM live o
+             WHERE o.cluster_id = g.cluster_id
+               AND (o.store_id = ANY (g.owners)
+                    OR (pg_visible_in_snapshot(g.created_in, o.claims) AND NOT o.claim_id = ANY (g.disowned)))) END AS live_owners,
        c.completed AS checkpoints, c.discarding, c.retained, c.latest AS latest_checkpoint,
        coalesce(n.next_id, 1) AS next_checkpoint_id
   FROM (SELECT cluster_id, job_id FROM job_graph

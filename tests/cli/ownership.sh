@@ -18,7 +18,11 @@ answers() { # answers WANTED SQL
     [ "$got" = "$1" ] || failed "expected \"$1\", got \"$got\" from: $2"
 }
 id() { printf "'00000000-0000-0000-0000-0000000000%s'" "$1"; }
-owners() { answers "$1" "SELECT coalesce(string_agg(right(o::text, 2), ' ' ORDER BY o), '') FROM unnest(live_owners('c', $(id 01))) o"; }
+owners() { # WANTED, by the function and by the view
+    answers "$1" "SELECT coalesce(string_agg(right(o::text, 2), ' ' ORDER BY o), '') FROM unnest(live_owners('c', $(id 01))) o"
+    answers "$1" "SELECT coalesce(string_agg(right(o::text, 2), ' ' ORDER BY o), '') FROM stat_jobs j, unnest(j.live_owners) o
+                   WHERE j.cluster_id = 'c' AND j.job_id = $(id 01)"
+}
 
 value "INSERT INTO pgkeeper.leadership (id, cluster_id, group_name, epoch, session_id, member_id, taken_at) OVERRIDING SYSTEM VALUE
     VALUES (1001, 'c', 'one', 7, gen_random_uuid(), 1, now()), (1002, 'c', 'two', 9, gen_random_uuid(), 2, now())" >/dev/null
