@@ -278,7 +278,8 @@ END $$;
 COMMENT ON FUNCTION guard_leadership() IS 'Trigger: epochs rise only, every change of one takes the fence, rows stay.';
 -- AFTER, because a BEFORE trigger locks the row on its own account; the functions below keep these rules by themselves.
 CREATE TRIGGER guard_row AFTER UPDATE OR DELETE ON leadership
-    FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION guard_leadership();
+    FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') NOT IN ('take_over', 'release', 'request_handover'))
+    EXECUTE FUNCTION guard_leadership();
 CREATE TRIGGER guard_table BEFORE TRUNCATE ON leadership
     FOR EACH STATEMENT EXECUTE FUNCTION guard_leadership();
 
@@ -401,18 +402,15 @@ EXCEPTION WHEN lock_not_available THEN
 END $$;
 COMMENT ON FUNCTION watch_member(integer, integer) IS 'Waits at most slice_ms for a member''s process to be gone; true: it is. The slice bounds how long the wait holds back VACUUM.';
 
-CREATE FUNCTION await_leadership(leadership_id integer, slice_ms integer) RETURNS boolean
+CREATE FUNCTION await_leadership(leadership_id integer, slice_ms integer) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT SET lock_timeout = 0
 AS $$
 BEGIN
     PERFORM set_config('lock_timeout', slice_ms::text, true); -- until this function ends
     -- A transaction-level lock: one that "timed out" is never held after all.
     PERFORM pg_advisory_xact_lock(lock_class('leadership'), leadership_id);
-    RETURN true;
-EXCEPTION WHEN lock_not_available OR query_canceled THEN
-    RETURN false;
 END $$;
-COMMENT ON FUNCTION await_leadership(integer, integer) IS 'Waits at most slice_ms, or until cancelled, for the lock of a group to be free; true: this transaction holds it. The slice bounds how long the wait holds back VACUUM.';
+COMMENT ON FUNCTION await_leadership(integer, integer) IS 'Takes the lock of a group for this transaction, waiting at most slice_ms; then SQLSTATE 55P03. The slice bounds how long the wait holds back VACUUM.';
 
 CREATE FUNCTION take_over(
     leadership_id integer, member_id integer, session_id uuid, take_over_mode text,
@@ -447,15 +445,23 @@ BEGIN
                 least(before.handover_until, clock_timestamp() + interval '1 s') - clock_timestamp()) * 1000);
         END IF;
         EXIT WHEN free OR outcome IS NOT NULL;
-        IF take_over.slice_ms > 0 THEN
-            free := await_leadership(take_over.leadership_id, take_over.slice_ms);
-        ELSE
-            free := pg_try_advisory_xact_lock(class, take_over.leadership_id);
-        END IF;
+        BEGIN
+            IF take_over.slice_ms > 0 THEN
+                PERFORM await_leadership(take_over.leadership_id, take_over.slice_ms);
+                free := true;
+            ELSE
+                free := pg_try_advisory_xact_lock(class, take_over.leadership_id);
+            END IF;
+            IF free AND NOT pg_try_advisory_xact_lock(lock_class('leader'), take_over.leadership_id) THEN
+                PERFORM clear_fence(take_over.leadership_id); -- waits for a release that is being committed, too
+            END IF;
+        EXCEPTION WHEN lock_not_available OR query_canceled THEN
+            free := false; -- what was locked in this block is not any more
+        END;
         IF NOT free THEN
             outcome := 'busy';
-        ELSIF NOT pg_try_advisory_xact_lock(lock_class('leader'), take_over.leadership_id) THEN
-            PERFORM clear_fence(take_over.leadership_id); -- waits for a release that is being committed, too
+            -- Who leads may have changed while we waited.
+            SELECT l.member_id, l.epoch INTO holder, epoch FROM leadership l WHERE l.id = take_over.leadership_id;
         END IF;
         EXIT WHEN NOT free;
     END LOOP;
@@ -514,6 +520,11 @@ AS $$
 DECLARE
     h leader_history;
 BEGIN
+    IF act NOT IN ('take_over', 'release') OR act IS NULL THEN
+        RAISE EXCEPTION 'act % is not take_over or release', quote_nullable(act) USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    -- A lease hangs on this session: a hint and an audit row are not worth a wait for the disk or a standby.
+    PERFORM set_config('synchronous_commit', 'off', true);
     SELECT * INTO h FROM leader_history x WHERE x.leadership_id = announce_tenure.leadership_id AND x.epoch = announce_tenure.epoch;
     IF h.epoch IS NOT NULL THEN
         -- Standbys that read "released" try the lock before they read anything.
@@ -521,11 +532,11 @@ BEGIN
         INSERT INTO event (cluster_id, subject, act, by_hand, detail)
         VALUES (h.cluster_id, h.group_name, act, false, jsonb_strip_nulls(jsonb_build_object(
                    'epoch', epoch_text(h.epoch), 'member_id', h.member_id,
-                   'wait_ms', extract(milliseconds FROM h.granted_at - h.began_at)::integer, 'reason', h.end_reason)));
+                   'wait_ms', (extract(epoch FROM h.granted_at - h.began_at) * 1000)::integer, 'reason', h.end_reason)));
     END IF;
     RETURN pg_backend_pid();
 END $$;
-COMMENT ON FUNCTION announce_tenure(integer, bigint, text) IS 'Tells everybody of a take_over or release that has been committed, and enters it into event: apart from it, so that nobody waits for that. Returns the backend pid, as a heartbeat does.';
+COMMENT ON FUNCTION announce_tenure(integer, bigint, text) IS 'Tells everybody of a take_over or release that has been committed, and enters it into event: apart from it, so that nobody waits for that; not durable at once. Returns the backend pid, as a heartbeat does.';
 
 CREATE FUNCTION clear_fence(leadership_id integer) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
@@ -611,6 +622,7 @@ DECLARE
     scratch integer := -pg_backend_pid(); -- nobody else's, and no number of the sequence is used up
 BEGIN
     -- Plans and caches are per session: a take-over that must take a millisecond is played once beforehand.
+    PERFORM set_config('pgkeeper.act', 'take_over', true);
     INSERT INTO leadership (id, cluster_id, group_name) OVERRIDING SYSTEM VALUE
     VALUES (scratch, 'rehearsal', gen_random_uuid()::text);
     INSERT INTO leader (cluster_id, component, group_name, epoch)

@@ -1,6 +1,6 @@
 -- One tenure after the other in one session: epochs, fence, guards against acts by hand.
 BEGIN;
-SELECT plan(21);
+SELECT plan(24);
 
 SELECT member_id AS a FROM join_member(gen_random_uuid(), 'c1', 'a', 'test') \gset
 SELECT member_id AS b FROM join_member(gen_random_uuid(), 'c1', 'b', 'test') \gset
@@ -42,6 +42,11 @@ UPDATE leadership SET epoch = epoch + 1 WHERE id = :id;
 SELECT throws_ok(format('SELECT fence(%s, %s)', :id, :e2), 'PK001', NULL, 'an epoch raised by hand fences the leader');
 SELECT is((SELECT count(*) FROM event WHERE by_hand AND act = 'update leadership'), 1::bigint,
     'and is audited as done by hand');
+
+-- Announcing: an event without by_hand, and nothing but what happened.
+SELECT is(announce_tenure(:id, :e2, 'take_over'), pg_backend_pid(), 'announce_tenure answers as a heartbeat does');
+SELECT is((SELECT (detail ->> 'wait_ms')::integer FROM event WHERE act = 'take_over' AND NOT by_hand), 700, 'the take-over is audited');
+SELECT throws_ok(format('SELECT announce_tenure(%s, %s, ''kick'')', :id, :e2), '22023', NULL, 'no other act is');
 
 SELECT * FROM finish();
 ROLLBACK;

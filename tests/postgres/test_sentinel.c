@@ -83,11 +83,35 @@ static void test_sentinel__waits_for_one_group__joins_and_leads_others_at_once(v
     recorder_free(recorder);
 }
 
+/* The announcement follows the grant on the session that the lease rests on: it must not end the tenure. */
+static void test_sentinel__audit_table_locked__leads_all_the_same(void **state)
+{
+    struct fixture *fixture = *state;
+    struct recorder *recorder = recorder_new();
+    struct part part = {0};
+    PGconn *locker = PQconnectdb(fixture->conninfo);
+    PQclear(PQexec(locker, "BEGIN; LOCK TABLE pgkeeper.event IN SHARE MODE"));
+    pgk_ha *a = handle_open(fixture, "a", NULL);
+    part_contend(&part, recorder, a, "dispatcher", NULL);
+    part_granted(&part);
+    db_wait(
+        fixture, "t", WAIT_LONG_MS,
+        "SELECT query LIKE '%%pg_backend_pid()%%' FROM pg_stat_activity WHERE application_name LIKE"
+        " 'pgkeeper:%%:lock:%%'"); /* heartbeats again: it has given up */
+    assert_true(pgk_election_has_leadership(part.election, &part.session_id));
+    assert_int_equal(recorder_count(recorder, "revoke"), 0);
+    PQfinish(locker);
+    handle_close(a);
+    part_free(&part);
+    recorder_free(recorder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         DB_TEST(test_sentinel__three_standbys_that_lead_nothing__wait_for_the_lock_itself),
         DB_TEST(test_sentinel__leads_another_group__takes_over_from_a_session_that_died),
+        DB_TEST(test_sentinel__audit_table_locked__leads_all_the_same),
         DB_TEST(test_sentinel__waits_for_one_group__joins_and_leads_others_at_once),
     };
     return cmocka_run_group_tests(tests, fixture_group_setup, fixture_group_teardown);

@@ -43,6 +43,7 @@ static void lost(struct backend *backend)
     keeper_lock(backend);
     backend->subject = NULL;
     backend->waiting = false;
+    backend->cancelling = false; /* it would meet a server process that is gone */
     backend->member_id = 0;
     for (struct backend_group *g = backend->groups; g != NULL; g = g->next) {
         bool held = rules_holds(&g->rules);
@@ -181,6 +182,7 @@ static void group_answered(struct backend *backend)
         take_over_answered(backend, group);
         break;
     case STMT_ANNOUNCE_TENURE:
+        group->announcement = NULL;
         break;
     default:
         release_answered(backend, group);
@@ -204,16 +206,28 @@ static bool release_may_retry(struct backend *backend)
     return true;
 }
 
-/* Our rows may be locked by somebody for a while; that says nothing of the lease. */
-static bool read_may_fail(const struct session *session)
+/* Our rows, or the audit's table, may be locked by somebody for a while; that says nothing of the
+ * lease. */
+static bool may_fail(const struct session *session)
 {
-    return session->statement == STMT_READ && session->error.sqlstate[0] != '\0';
+    return (session->statement == STMT_READ || session->statement == STMT_ANNOUNCE_TENURE) &&
+           session->error.sqlstate[0] != '\0';
 }
 
-/* Only a commit proves that this is still the primary, where that is asked for. */
+/* Only a commit that waited for the standbys proves that this is still the primary, where that is
+ * asked for. */
 static bool proves_nothing(const struct backend *backend)
 {
-    return backend->settings->durable_heartbeat && backend->lock.statement == STMT_READ;
+    return backend->settings->durable_heartbeat &&
+           (backend->lock.statement == STMT_READ ||
+            backend->lock.statement == STMT_ANNOUNCE_TENURE);
+}
+
+/* Somebody else leads on, and we hold nothing: it does not matter how late we hear of it. */
+static bool may_be_late(const struct backend *backend)
+{
+    return backend->lock.status == PGK_OK && backend->lock.statement == STMT_TAKE_OVER &&
+           strcmp(cell(backend, 0), "taken") != 0 && !groups_hold_any(backend);
 }
 
 static void answered(struct backend *backend)
@@ -222,7 +236,7 @@ static void answered(struct backend *backend)
     if (session->statement == STMT_REPORT_END) {
         reports_pop(backend); /* whatever the answer: it is only told once */
     }
-    if (session->status != PGK_OK && !release_may_retry(backend) && !read_may_fail(session)) {
+    if (session->status != PGK_OK && !release_may_retry(backend) && !may_fail(session)) {
         pgk_error fault = session->error;
         session_drop(session, clock_now_ns(), &fault);
         lost(backend);
@@ -233,9 +247,11 @@ static void answered(struct backend *backend)
              "the server warned while it answered; not trusted as a commit");
         return;
     }
-    bool heartbeat =
-        session->statement == STMT_HEARTBEAT || session->statement == STMT_HEARTBEAT_DURABLE;
-    if (heartbeat && strtol(cell(backend, 0), NULL, 10) != session->link.backend_pid) {
+    bool heartbeat = session->statement == STMT_HEARTBEAT ||
+                     session->statement == STMT_HEARTBEAT_DURABLE ||
+                     session->statement == STMT_ANNOUNCE_TENURE;
+    if (heartbeat && session->status == PGK_OK &&
+        strtol(cell(backend, 0), NULL, 10) != session->link.backend_pid) {
         drop(backend, PGK_ERR_UNSUPPORTED,
              "the server process changed under the lock session: a pooler shares it; leader "
              "election needs a direct "
@@ -243,11 +259,14 @@ static void answered(struct backend *backend)
         return;
     }
     keeper_lock(backend);
-    bool in_time = proves_nothing(backend) || renew(backend);
+    bool in_time = proves_nothing(backend) || renew(backend) || may_be_late(backend);
     if (in_time && session->status == PGK_OK && session->statement == STMT_READ) {
         listen_apply_groups(backend, session->result);
     } else if (in_time && session->status == PGK_OK && backend->subject != NULL) {
         group_answered(backend);
+    } else if (in_time && session->statement == STMT_ANNOUNCE_TENURE) {
+        backend->subject->announcement = NULL; /* whoever needs it looks for himself by and by */
+        backend->subject = NULL;
     }
     keeper_unlock(backend);
     if (!in_time) {
@@ -365,7 +384,6 @@ int64_t contend_next_ns(const struct backend *backend)
     const struct session *session = &backend->lock;
     int64_t next = session_deadline_ns(session, wanted(backend));
     bool free = session->state == SESSION_IDLE && !backend->cancelling;
-    bool tries = free || (backend->waiting && !backend->wait_cancelled);
     if (free) {
         next = earlier(next, backend->heartbeat_at_ns);
         next = earlier(next, reads_itself(backend) ? backend->read_at_ns : CLOCK_NEVER);
@@ -383,7 +401,7 @@ int64_t contend_next_ns(const struct backend *backend)
         if (free && g->rules.state == GROUP_RELEASING) {
             next = earlier(next, g->release_at_ns);
         }
-        if (tries && g->rules.state == GROUP_WAITING && g->wanted) {
+        if (free && g->rules.state == GROUP_WAITING && g->wanted) {
             next = earlier(next, g->leadership_id == 0 ? 0 : g->rules.try_at_ns);
         }
     }

@@ -91,7 +91,7 @@ struct backend {
     int64_t read_at_ns;            /* leading without a listener: when to look at our rows */
     struct backend_group *subject; /* group of the statement under way */
     bool waiting;                  /* which is a take_over() that waits for the lock */
-    bool wait_cancelled;           /* once is enough */
+    int64_t cancel_at_ns;          /* not to be cancelled before that */
     bool cancelling;               /* the listener session is about it: nothing else may be hit */
     struct report *reports;
 

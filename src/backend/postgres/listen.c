@@ -18,6 +18,7 @@
 
 #define ORIGIN "keeper.listener"
 #define ANSWER_NS (10 * NS_PER_S)
+#define CANCEL_AGAIN_NS (20 * NS_PER_MS)
 /* No longer wanted: ended after this, unless it is wanted again. */
 #define LINGER_NS (200 * NS_PER_MS)
 
@@ -72,6 +73,10 @@ static void apply_group(struct backend *backend, struct backend_group *group, co
                             .released = PQgetvalue(rows, at, RELEASED)[0] == 't',
                             .lock_free = PQgetvalue(rows, at, HELD)[0] == 'f',
                             .handover_from = member_of(rows, at, HANDOVER_FROM)};
+    if (group == backend->subject && backend->waiting && row.epoch > group->rules.leader_epoch) {
+        /* Another standby has won what we wait for: the former leader may have led more. */
+        groups_try_what_led(backend, group->rules.leader);
+    }
     groups_act(backend, group, rules_row(&group->rules, clock_now_ns(), backend->member_id, &row));
 }
 
@@ -270,7 +275,7 @@ static bool take_errand(struct backend *backend)
 /* [lock] */
 static bool cancel_due(const struct backend *backend)
 {
-    return !backend->wait_cancelled && question_wait_is_idle(backend);
+    return clock_now_ns() >= question_wait_until_ns(backend);
 }
 
 /* Ends the lock session's wait. */
@@ -279,9 +284,10 @@ static void send_cancel(struct backend *backend)
     char pid[16];
     const char *const params[1] = {pid};
     snprintf(pid, sizeof(pid), "%d", backend->lock.link.backend_pid);
-    backend->wait_cancelled = true;
     backend->cancelling = true;
-    session_send(&backend->listener, STMT_CANCEL, params, clock_now_ns() + ANSWER_NS);
+    /* The lock session is mute until this is answered. */
+    session_send(&backend->listener, STMT_CANCEL, params,
+                 clock_now_ns() + backend->settings->profile.heartbeat_ms * NS_PER_MS);
 }
 
 static void send_next(struct backend *backend)
@@ -339,7 +345,8 @@ static void answered(struct backend *backend)
     struct session *session = &backend->listener;
     bool errand = backend->errand != NULL;
     if (session->statement == STMT_CANCEL) {
-        backend->cancelling = false; /* refused: the wait ends by itself */
+        backend->cancelling = false;
+        backend->cancel_at_ns = clock_now_ns() + CANCEL_AGAIN_NS; /* if the wait goes on */
     } else if (errand && session->status != PGK_OK &&
                (session->error.flags & PGK_ERROR_RETRYABLE) != 0) {
         put_errand_off(backend); /* as when somebody's open transaction blocks it */
@@ -482,12 +489,16 @@ int64_t listen_next_ns(const struct backend *backend)
     int64_t tell = tell_lost_at_ns(backend);
     if (backend->listener.state == SESSION_IDLE && connect) {
         bool now = backend->reread || errand_due(backend) || backend->listener.notified ||
-                   cancel_due(backend) || !backend->listening;
+                   !backend->listening;
         int64_t graphs = graphs_next_ns(backend);
         next = now ? 0 : backend->poll_at_ns;
         next = graphs < next ? graphs : next;
     } else if (backend->listener.state == SESSION_IDLE) {
         next = backend->linger_until_ns;
+    }
+    int64_t cancel = question_wait_until_ns(backend);
+    if (backend->listener.state == SESSION_IDLE || cancel > clock_now_ns()) {
+        next = cancel < next ? cancel : next; /* else it is first to be connected, or to be free */
     }
     return next < tell ? next : tell;
 }

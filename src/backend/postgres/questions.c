@@ -9,6 +9,9 @@
 
 #include "core/clock.h"
 
+/* A wait that is cancelled before it has begun goes on, or ends with an error. */
+#define CANCEL_AFTER_NS (5 * NS_PER_MS)
+
 static void param_number(struct question *question, int index, int64_t number)
 {
     snprintf(question->text[index], sizeof(question->text[index]), "%" PRId64, number);
@@ -77,7 +80,6 @@ static void ask_announcement(struct backend_group *group, struct question *quest
     param_number(question, 0, group->leadership_id);
     param_number(question, 1, group->rules.epoch);
     question->params[2] = group->announcement;
-    group->announcement = NULL;
 }
 
 static void ask_release(const struct backend *backend, struct backend_group *group,
@@ -140,19 +142,26 @@ static bool choose_wait(struct backend *backend, struct question *question)
                   link_wait_slice_ms(&backend->lock.link, backend->settings->profile.lease_ms / 2),
                   question);
     backend->waiting = true;
-    backend->wait_cancelled = false;
+    backend->cancel_at_ns = clock_now_ns() + CANCEL_AFTER_NS;
     return true;
 }
 
-bool question_wait_is_idle(const struct backend *backend)
+int64_t question_wait_until_ns(const struct backend *backend)
 {
-    int64_t now = clock_now_ns();
-    bool idle = !backend->waiting || backend->closing || !backend->subject->wanted;
-    for (const struct backend_group *g = backend->groups; !idle && g != NULL; g = g->next) {
-        idle = g->wanted && g->rules.state == GROUP_WAITING &&
-               (g->leadership_id == 0 || now >= g->rules.try_at_ns);
+    int64_t until = CLOCK_NEVER;
+    if (!backend->waiting || backend->cancelling) {
+        return CLOCK_NEVER;
     }
-    return backend->waiting && idle;
+    for (const struct backend_group *g = backend->groups; g != NULL; g = g->next) {
+        if (g->wanted && g->rules.state == GROUP_WAITING) {
+            int64_t due = g->leadership_id == 0 ? 0 : g->rules.try_at_ns;
+            until = due < until ? due : until;
+        }
+    }
+    if (backend->closing || !backend->subject->wanted) {
+        until = 0;
+    }
+    return until == CLOCK_NEVER || until > backend->cancel_at_ns ? until : backend->cancel_at_ns;
 }
 
 bool question_choose(struct backend *backend, struct question *question)

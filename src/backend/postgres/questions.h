@@ -17,8 +17,8 @@ struct question {
 /* [lock] Puts together what is due; false: nothing. */
 bool question_choose(struct backend *backend, struct question *question);
 
-/* [lock] Is a wait for a lock under way although there is something better to do? The listener session
- * ends it. */
-bool question_wait_is_idle(const struct backend *backend);
+/* [lock] From when on the lock session has something better to do than to wait as it does;
+ * CLOCK_NEVER: nothing. The listener session ends the wait then. */
+int64_t question_wait_until_ns(const struct backend *backend);
 
 #endif
