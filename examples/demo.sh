@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The demo: three real masters on a private PostgreSQL; one is killed, one is stopped, one hands over.
-# Prints what happens, with times, and exits 0 only if all of it did. --keep leaves everything up until Enter.
+# The demo: three real masters on a private PostgreSQL run a job whose graph is FILE (default: this project's README);
+# one is killed in the middle of it, one is stopped, one hands over. Prints what happens, with times, and exits 0 only
+# if all of it did. --keep leaves everything up until Enter.
 #
 # Every time is the difference of two stamps of this machine's clock: one taken just before the signal is sent,
 # one by the master first thing in its callback.
@@ -12,17 +13,25 @@ pgkeeper=$build/src/cli/pgkeeper
 cluster=demo
 
 if [ "${1:-}" != --inside ]; then
-    case ${1:-} in
-        '' | --keep) ;;
-        *) echo "usage: demo.sh [--keep]" >&2; exit 2 ;;
-    esac
+    keep='' file=$here/../README.md
+    for argument; do
+        case $argument in
+            --keep) keep=--keep ;;
+            -*) echo "usage: demo.sh [--keep] [FILE]" >&2; exit 2 ;;
+            *) file=$argument ;;
+        esac
+    done
+    if ! [ -f "$file" ] || ! [ -r "$file" ] || ! [ -s "$file" ]; then
+        echo "demo: $file is not a readable file with something in it" >&2
+        exit 2
+    fi
     for program in "$pgkeeper" "$build/examples/master"; do
         [ -x "$program" ] || { echo "demo: $program is not built: run ./dev build" >&2; exit 1; }
     done
-    exec "$pgkeeper" server -- bash "$here/demo.sh" --inside "$@"
+    exec "$pgkeeper" server -- bash "$here/demo.sh" --inside "$(realpath "$file")" "$keep"
 fi
-shift
-keep=${1:-}
+file=$2 keep=$3
+job=00000000000000000000000000000001
 
 unset "${!PGKEEPER_@}"
 export PGKEEPER_HIGH_AVAILABILITY_CLUSTER_ID=$cluster
@@ -142,11 +151,6 @@ standbys_ready() {
             AND classid IN ('member'::regclass, 'leadership'::regclass)"
 }
 
-# Until the leader has written a few times in this epoch.
-works() {
-    until_sql "work of $1" t "SELECT count(*) >= 4 FROM public.demo_work WHERE epoch = (SELECT max(epoch) FROM leadership)"
-}
-
 # ---- the story ---------------------------------------------------------------------------------------------
 
 printf '%spgkeeper demo%s: three masters, one private PostgreSQL %s\n' "$bold" "$plain" \
@@ -154,7 +158,6 @@ printf '%spgkeeper demo%s: three masters, one private PostgreSQL %s\n' "$bold" "
 
 heading '1. Three masters contend for the component "dispatcher"'
 "$pgkeeper" migrate up >"$dir/migrate.err" 2>&1 || fail "the schema could not be made"
-sql 'CREATE TABLE public.demo_work (id bigserial, master text, epoch bigint)'
 now_us t0
 for name in alpha beta gamma; do start_master "$name"; done
 expect '*' 'granted epoch ' "$t0" 10000
@@ -162,10 +165,21 @@ leader=$name first_epoch=$rest
 expect "$leader" 'confirmed' "$t0" 5000
 say "$leader leads, epoch $first_epoch, and has published tcp://$leader:7000"
 standbys_ready 2
-works "$leader"
-say 'the others stand by; the leader writes every 50 ms, each time fenced'
+say 'the others stand by'
 
-heading '2. The leader is killed (kill -9)'
+heading '2. A job is submitted; the leader runs it'
+say "\$ pgkeeper jobs put $job"
+say "    ${file##*/}"
+now_us t0
+"$pgkeeper" jobs put "$job" "$file" >"$dir/jobs.err" 2>&1 || fail "the command failed: $(cat "$dir/jobs.err")"
+expect "$leader" 'checkpoint 1 at byte ' "$t0" 10000
+ms $((at_us - t0))
+say "$leader heard of it and works; its first checkpoint came $span later"
+expect "$leader" 'checkpoint 6 at byte ' "$t0" 10000
+bytes=$(wc -c <"$file") lines=$(wc -l <"$file")
+say "checkpoint 6: byte $rest of $bytes"
+
+heading '3. The leader is killed in the middle of it (kill -9)'
 killed=$leader
 now_us t0
 {
@@ -178,12 +192,26 @@ ms $((at_us - t0))
 say "$killed is dead; ${green}$leader leads $span after the kill${plain}, epoch $second_epoch"
 [ "$leader" != "$killed" ] || fail "a dead process leads"
 expect "$leader" 'confirmed' "$t0" 5000
-works "$leader"
+expect "$leader" 'recovered checkpoint ' "$t0" 5000
+say "$leader goes on from checkpoint ${rest% of *}"
+"$pgkeeper" jobs get "$job" - >"$dir/graph" 2>"$dir/jobs.err" || fail "the graph cannot be read: $(cat "$dir/jobs.err")"
+digest=$(sha256sum <"$file")
+[ "$(sha256sum <"$dir/graph")" = "$digest" ] || fail "the stored graph is not the file"
+say "its graph is the file, byte for byte: sha256 ${digest:0:16}..."
 start_master "$killed"
+expect "$leader" 'finished ' "$t0" 20000
+[ "$rest" = "$((lines)) lines $((bytes)) bytes" ] || fail "the job counted $rest, wc $lines and $bytes"
+say "${green}finished: $rest${plain}, as wc says"
+until_sql 'clean-up' 'FINISHED clean 0' "SELECT (SELECT string_agg(status || ' ' || state, ',') FROM job_result) || ' ' ||
+    ((SELECT count(*) FROM job_graph) + (SELECT count(*) FROM checkpoint) + (SELECT count(*) FROM checkpoint_counter)
+     + (SELECT count(*) FROM job_status))"
+numbers=$(printf '%s\n' "${events[@]}" | sed -n 's/^[^ ]* [^ ]* checkpoint \([0-9]*\) .*/\1/p')
+[ "$(sort -n <<<"$numbers" | uniq -d)" = '' ] || fail "a checkpoint number was issued twice"
+say "one result; graph, checkpoints, counter are gone; of $(wc -w <<<"$numbers") numbers"
+say 'that were issued to two masters none came twice'
 standbys_ready 2
-say "$killed is started again and stands by"
 
-heading '3. The leader is stopped (kill -STOP), longer than its lease'
+heading '4. The leader is stopped (kill -STOP), longer than its lease'
 stopped=$leader
 now_us t0
 kill -STOP "${pid[$stopped]}"
@@ -207,10 +235,9 @@ expect "$stopped" 'late write ' "$t1" 5000
 [ "$rest" = PGK_ERR_FENCED ] || fail "the late write of $stopped ended in $rest"
 say "its write with the old token, tried all the same: ${green}$rest${plain}"
 expect "$stopped" 'revoked' "$t1" 5000
-works "$leader"
 standbys_ready 2
 
-heading '4. The leader hands over to a member of our choice'
+heading '5. The leader hands over to a member of our choice'
 say "\$ pgkeeper switchover dispatcher --to $stopped"
 giver=$leader
 now_us t0
@@ -226,19 +253,16 @@ ms $((at_us - revoked_us))
 say "$giver finished its work and resigned; ${green}$leader leads $span later${plain},"
 say "epoch $fourth_epoch; $whole from the command line to the new leader"
 expect "$leader" 'confirmed' "$t0" 5000
-works "$leader"
 
-heading '5. What a DBA sees, in SQL'
+heading '6. What a DBA sees, in SQL'
 until_sql 'history' "$killed lost,$stopped lease_expired,$giver switchover,$leader " \
     "SELECT string_agg(member_name || ' ' || coalesce(end_reason, ''), ',' ORDER BY epoch) FROM leader_history"
-until_sql 'epochs of the work, in order of writing' t \
-    "SELECT bool_and(epoch >= before) FROM (SELECT epoch, lag(epoch, 1, 0::bigint) OVER (ORDER BY id) AS before
-                                             FROM public.demo_work) AS w"
 psql -X -q -P footer=off -P border=1 -P pager=off -c "SET search_path = pgkeeper" -c "
     SELECT epoch_text(epoch) AS epoch, member_name AS leader, to_char(granted_at, 'HH24:MI:SS.MS') AS granted,
            to_char(ended_at, 'HH24:MI:SS.MS') AS ended, end_reason, began_after
       FROM leader_history ORDER BY leader_history.epoch"
-say "$(sql 'SELECT count(*) FROM public.demo_work') writes were done, none of an older epoch after a newer one"
+psql -X -q -P footer=off -P border=1 -P pager=off -c "SET search_path = pgkeeper" -c "
+    SELECT job, job_name, status, state, net_runtime_ms AS ms, epoch_text AS epoch FROM stat_results"
 
 if [ "$keep" = --keep ]; then
     heading 'Look around'
