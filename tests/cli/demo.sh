@@ -32,14 +32,23 @@ long=$(awk 'length > 80' "$out")
 [ -z "$long" ] || fail "lines over 80 columns: $long"
 [ -z "$(leftovers)" ] || fail "left behind: $(leftovers)"
 
-# In the middle of the third step the terminal sends SIGINT to all of them.
+# A file of the user's own, whatever its name and bytes.
+head -c 70001 /dev/urandom >"$TMPDIR/a graph.bin"
+"$source_dir/examples/demo.sh" "$TMPDIR/a graph.bin" </dev/null >"$out" 2>&1 || fail "the demo failed with exit code $? on a binary file"
+grep -q 'of 70001$' "$out" && grep -q ' 70001 bytes, as wc says' "$out" || fail "it did not run that file"
+rm "$TMPDIR/a graph.bin"
+code=0
+"$source_dir/examples/demo.sh" "$TMPDIR/missing" >"$out" 2>&1 || code=$?
+[ "$code" = 2 ] && grep -q 'missing is not a readable file' "$out" || fail "a missing file ends with $code"
+
+# In the middle of the fourth step the terminal sends SIGINT to all of them.
 set -m
 "$source_dir/examples/demo.sh" </dev/null >"$out" 2>&1 &
 demo=$!
 set +m
 deadline=$((SECONDS + 60))
 until grep -q frozen "$out"; do
-    ((SECONDS < deadline)) || fail "the demo did not get to its third step"
+    ((SECONDS < deadline)) || fail "the demo did not get to its fourth step"
     sleep 0.05
 done
 kill -INT -- "-$demo"
