@@ -220,6 +220,30 @@ static void test_store_outcome__large_graph_cut_after_the_commit__known_to_be_do
     close_scene(&s);
 }
 
+/* Its bytes find no way: the call ends all the same, in the time that it is given for them. */
+static void test_store_outcome__large_graph_into_a_dead_network__ends_in_time(void **state)
+{
+    static char large[16 * 1024 * 1024 + 1];
+    struct scene s;
+    open_scene(&s, state);
+    memset(large, 'x', sizeof(large) - 1);
+    warm(&s);
+    call_begin(&s.c); /* its statement is prepared, and the session kept */
+    call_end(&s.c, PGK_OK);
+    s.c.graph = large;
+    proxy_cut(s.proxy, PROXY_CUT_BOTH);
+    int64_t t0_ns = wait_now_ns();
+    call_begin(&s.c);
+    call_end(&s.c, PGK_ERR_OUTCOME_UNKNOWN);
+    assert_in_range((wait_now_ns() - t0_ns) / WAIT_NS_PER_MS, 2000, 20000);
+    proxy_cut(s.proxy, PROXY_PASS);
+    s.c.graph = "two";
+    call_begin(&s.c);
+    call_end(&s.c, PGK_OK);
+    check_graph(&s, "two 2");
+    close_scene(&s);
+}
+
 /* ------------------------------------------------------------------ a crash */
 
 #define WRITERS 4
@@ -303,6 +327,7 @@ int main(void)
         DB_TEST(test_store_outcome__cut_after_the_commit__known_to_be_done),
         DB_TEST(test_store_outcome__no_way_back_in_time__unknown_and_again_is_safe),
         DB_TEST(test_store_outcome__large_graph_cut_after_the_commit__known_to_be_done),
+        DB_TEST(test_store_outcome__large_graph_into_a_dead_network__ends_in_time),
         DB_TEST(test_store_outcome__server_crashes_under_writes__acknowledged_ones_are_there_once),
     };
     return cmocka_run_group_tests_name("store_outcome", tests, fixture_group_setup,

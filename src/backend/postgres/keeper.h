@@ -66,6 +66,17 @@ struct errand {
     bool resting; /* failed for a reason that passes: not again before the next poll */
 };
 
+/*
+ * A caller's thread that sends a large statement, in libpq's blocking mode: in the other, libpq moves all that is left
+ * in its buffer after each piece, 20 s of a processor for 256 MiB. The keeper ends the connection when it takes too long.
+ */
+struct send_guard {
+    struct send_guard *next;
+    int fd;
+    int64_t until_ns;
+    bool ended;
+};
+
 struct backend {
     struct backend_env env;
     const struct settings *settings;
@@ -109,6 +120,8 @@ struct backend {
     int64_t lost_at_ns;      /* since when nothing can be read; 0: all is well */
     bool told_lost;
     struct errand *errand; /* under way */
+
+    struct send_guard *send_guards; /* [lock] */
 
     /* listen_graphs.c */
     struct backend_graph_watch *graph_watches; /* [lock] */
@@ -170,6 +183,13 @@ void errand_free(struct errand *errand);
 bool record_set(struct backend_group *group, const char *component, const char *address);
 void record_drop(struct backend_group *group, const char *component);
 void records_clear(struct backend_group *group);
+
+/* sends.c. Around the sending; the guard lives on the caller's stack. False from the end: it was cut off. */
+void send_guard_begin(struct backend *backend, struct send_guard *guard, int fd, int64_t until_ns);
+bool send_guard_end(struct backend *backend, struct send_guard *guard);
+/* [lock] */
+int64_t send_guards_next_ns(const struct backend *backend);
+void send_guards_step(struct backend *backend);
 
 static inline void keeper_lock(struct backend *backend)
 {

@@ -246,8 +246,11 @@ static struct timeouts timeouts_of(const struct link_request *request)
         return (struct timeouts){0, 10000, profile->heartbeat_ms};
     case ROLE_LISTENER:
         return (struct timeouts){0, 10000, profile->heartbeat_ms};
-    default:
-        return (struct timeouts){0, settings->statement_timeout_ms, settings->statement_timeout_ms};
+    default: {
+        /* The server gives up first: its word that nothing was done is better than no word. */
+        int limit_ms = settings->statement_timeout_ms - settings->statement_timeout_ms / 10;
+        return (struct timeouts){0, limit_ms, limit_ms};
+    }
     }
 }
 

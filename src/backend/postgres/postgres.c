@@ -25,11 +25,11 @@ static int64_t next_ns(struct backend *backend)
     int64_t close_ns = !backend->closing      ? CLOCK_NEVER
                        : groups_busy(backend) ? backend->close_until_ns
                                               : 0;
-    int64_t next[4] = {contend_next_ns(backend), sentinel_next_ns(backend), listen_next_ns(backend),
-                       close_ns};
+    int64_t next[5] = {contend_next_ns(backend), sentinel_next_ns(backend), listen_next_ns(backend),
+                       send_guards_next_ns(backend), close_ns};
     keeper_unlock(backend);
     int64_t earliest = next[0];
-    for (size_t i = 1; i < 4; i++) {
+    for (size_t i = 1; i < 5; i++) {
         earliest = next[i] < earliest ? next[i] : earliest;
     }
     return earliest;
@@ -71,6 +71,7 @@ static void keeper_main(void *arg)
         if (finished(backend)) {
             break;
         }
+        send_guards_step(backend);
         pool_trim(&backend->pool);
         wait_for_something(backend);
     }

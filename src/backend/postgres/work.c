@@ -217,7 +217,7 @@ static pgk_status run_once(struct backend *backend, const struct work *work, int
     if (status == PGK_OK) {
         *ret_former = (struct former){.pid = link->backend_pid, .pooled = link->pooled};
         *ret_sent = true;
-        status = work_link_run(link, work, backend->settings, deadline_ns, &result, err);
+        status = work_link_run(backend, link, work, deadline_ns, &result, err);
     }
     bool large =
         work_is_large(work) || (result != NULL && PQresultMemorySize(result) > LARGE_BYTES);

@@ -90,16 +90,29 @@ static bool keep_result(PGresult *result, PGresult **kept)
     return false;
 }
 
-pgk_status work_link_run(const struct link *link, const struct work *work,
-                         const struct settings *settings, int64_t deadline_ns,
-                         PGresult **ret_result, pgk_error *err)
+/* False: the connection is broken, or took too long. */
+static bool send_large(struct backend *backend, const struct link *link, const struct work *work)
+{
+    struct send_guard guard;
+    int64_t limit_ns = backend->settings->statement_timeout_ms * NS_PER_MS + work_bytes_ns(work);
+    if (PQsetnonblocking(link->conn, 0) != 0) {
+        return false;
+    }
+    send_guard_begin(backend, &guard, PQsocket(link->conn), clock_now_ns() + limit_ns);
+    bool sent = work_link_send(link, work, backend->settings, true) && PQflush(link->conn) == 0;
+    return send_guard_end(backend, &guard) && sent && PQsetnonblocking(link->conn, 1) == 0;
+}
+
+pgk_status work_link_run(struct backend *backend, const struct link *link, const struct work *work,
+                         int64_t deadline_ns, PGresult **ret_result, pgk_error *err)
 {
     const char *what = statements[work->id].name;
+    const struct settings *settings = backend->settings;
     int64_t pause_ns = settings->statement_timeout_ms * NS_PER_MS + work_bytes_ns(work);
     bool large = work_is_large(work);
     PGresult *kept = NULL;
     bool ended = false;
-    if (!work_link_send(link, work, settings, large)) {
+    if (large ? !send_large(backend, link, work) : !work_link_send(link, work, settings, false)) {
         return broken(link, what, err);
     }
     while (!ended) {

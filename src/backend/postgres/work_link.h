@@ -40,9 +40,8 @@ pgk_status work_link_next(const struct link *link, const char *what, int64_t dea
                           int64_t pause_ns, PGresult **ret_result, pgk_error *err);
 
 /* Sends it and waits for its one result. */
-pgk_status work_link_run(const struct link *link, const struct work *work,
-                         const struct settings *settings, int64_t deadline_ns,
-                         PGresult **ret_result, pgk_error *err);
+pgk_status work_link_run(struct backend *backend, const struct link *link, const struct work *work,
+                         int64_t deadline_ns, PGresult **ret_result, pgk_error *err);
 
 /* The database refused the token of this statement: the keeper ends that tenure at once. */
 void work_tell_keeper(struct backend *backend, const struct work *work, pgk_status status);
