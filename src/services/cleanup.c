@@ -5,7 +5,7 @@
 #include <pgkeeper/recovery.h>
 
 #include "core/text.h"
-#include "services/store_common.h"
+#include "services/graph_end.h"
 
 /* So many rows go in one transaction. */
 #define CLEANUP_BATCH 1000
@@ -30,8 +30,12 @@ pgk_status pgk_ha_cleanup_job(pgk_ha *ha, const pgk_token *token, const pgk_uuid
     status = store_enter(&store, &call, "ha", origin, err);
     if (status == PGK_OK) {
         struct store_write write = store_new_write(&store);
+        struct graph_end end;
+        const pgk_uuid *store_id; /* the statement tells all; ours knows already */
 
+        graph_end_begin(&end, &store, job_id, origin, &store_id);
         status = ha->ops->recovery->cleanup_job(ha->backend, &write, job_id, &dropped, err);
+        graph_end_finish(&end, status == PGK_OK);
         call_leave(&call);
     }
     store_close(&store);

@@ -109,6 +109,11 @@ static void note(struct graph_act *act, const pgk_uuid *op_id, bool there)
     pthread_mutex_unlock(&act->call.ha->lock);
 }
 
+void graph_act_gone(struct graph_act *act)
+{
+    note(act, NULL, false);
+}
+
 static void note_unsure(struct graph_act *act, const pgk_uuid *op_id)
 {
     pthread_mutex_lock(&act->call.ha->lock);

@@ -40,6 +40,8 @@ struct graph_act {
 pgk_status graph_act_begin(struct graph_act *act, pgk_job_graphs *store, const pgk_uuid *job_id,
                            const char *origin, pgk_error *err);
 void graph_act_end(struct graph_act *act);
+/* The act has removed its graph. */
+void graph_act_gone(struct graph_act *act);
 
 /* A recovery of all, in an act of no graph: rows are handed to graph_recovery_row. */
 struct graph_recovery {

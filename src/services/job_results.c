@@ -10,6 +10,7 @@
 
 #include "core/text.h"
 #include "services/checkpoint_rules.h"
+#include "services/graph_end.h"
 #include "services/result_entry.h"
 #include "services/store_common.h"
 
@@ -181,6 +182,28 @@ static pgk_status make_key(const pgk_job_result *result, bool finish, struct sto
     return status;
 }
 
+static pgk_status write_result(const struct store *store, const struct store_write *write,
+                               const struct result_row *row, bool finish, const pgk_uuid *store_id,
+                               pgk_error *err)
+{
+    const pgk_ha *ha = store->ha;
+
+    return ha->ops->job_results->create_dirty(ha->backend, write, row, finish, store_id, err);
+}
+
+static pgk_status write_finish(const struct store *store, const struct store_write *write,
+                               const struct result_row *row, const char *origin, pgk_error *err)
+{
+    struct graph_end end;
+    const pgk_uuid *store_id;
+
+    graph_end_begin(&end, store, &row->result.job_id, origin, &store_id);
+    pgk_status status = write_result(store, write, row, true, store_id, err);
+
+    graph_end_finish(&end, status == PGK_OK);
+    return status;
+}
+
 static pgk_status create(pgk_job_results *results, const pgk_job_result *result, bool finish,
                          const char *origin, pgk_error *err)
 {
@@ -204,8 +227,8 @@ static pgk_status create(pgk_job_results *results, const pgk_job_result *result,
     struct store_write write = store_new_write(store);
 
     store_resume(store, &write, &key);
-    status = store->ha->ops->job_results->create_dirty(store->ha->backend, &write, &row, finish,
-                                                       NULL, err);
+    status = finish ? write_finish(store, &write, &row, origin, err)
+                    : write_result(store, &write, &row, false, NULL, err);
     status = store_settle(store, &write, status, &key);
     call_leave(&call);
     return status;
