@@ -156,22 +156,32 @@ static bool waits_for_lock(PGconn *conn)
     return waits;
 }
 
-/* The statement runs and waits for a lock when the connection breaks. */
+/* Starts the task; its write runs and waits for a lock, which the connection returned holds. */
+static PGconn *start_and_hold(struct task *task, struct fixture *fixture, pgk_ha *ha,
+                              const struct mutation *mutation)
+{
+    start_task(task, fixture, ha, mutation);
+    PGconn *holder = db_connect(fixture->conninfo);
+    PQclear(PQexec(holder, "SELECT pg_advisory_lock(4711)"));
+    go(task);
+    WAIT_UNTIL(waits_for_lock(fixture->conn) || atomic_load(&task->done), WAIT_LONG_MS);
+    assert_false(atomic_load(&task->done));
+    return holder;
+}
+
+static void let_go(PGconn *holder)
+{
+    PQclear(PQexec(holder, "SELECT pg_advisory_unlock(4711)"));
+    PQfinish(holder);
+}
+
 static void cut_during(struct fixture *fixture, struct proxy *proxy, pgk_ha *ha,
                        const struct mutation *mutation)
 {
     struct task task;
-    start_task(&task, fixture, ha, mutation);
-    PGconn *holder = db_connect(fixture->conninfo);
-    PQclear(PQexec(holder, "BEGIN; LOCK TABLE pgkeeper.job_graph, pgkeeper.job_result,"
-                           " pgkeeper.job_status, pgkeeper.checkpoint,"
-                           " pgkeeper.checkpoint_counter IN EXCLUSIVE MODE"));
-    go(&task);
-    WAIT_UNTIL(waits_for_lock(fixture->conn) || atomic_load(&task.done), WAIT_LONG_MS);
-    assert_false(atomic_load(&task.done));
+    PGconn *holder = start_and_hold(&task, fixture, ha, mutation);
     proxy_reset_all(proxy);
-    PQclear(PQexec(holder, "COMMIT"));
-    PQfinish(holder);
+    let_go(holder);
     end_task(&task, fixture, "during COMMIT");
 }
 
@@ -180,9 +190,9 @@ static void cut_after(struct fixture *fixture, struct proxy *proxy, pgk_ha *ha,
                       const struct mutation *mutation)
 {
     struct task task;
-    start_task(&task, fixture, ha, mutation);
-    cut_at_write(proxy, PROXY_CUT_TO_CLIENT, mutation);
-    go(&task);
+    PGconn *holder = start_and_hold(&task, fixture, ha, mutation);
+    proxy_cut(proxy, PROXY_CUT_TO_CLIENT);
+    let_go(holder);
     db_wait(fixture, mutation->answer, WAIT_LONG_MS, "%s", mutation->query);
     assert_false(atomic_load(&task.done));
     proxy_reset_all(proxy);
@@ -201,12 +211,28 @@ static void warm_up(struct fixture *fixture, pgk_ha *ha, const struct mutation *
     stores_free(&stores);
 }
 
+/* Each write waits, when it is run and not when it is prepared, while somebody holds the lock. */
+static void make_writes_wait(struct fixture *fixture)
+{
+    static const char *const tables[] = {"job_graph", "job_result", "job_status", "checkpoint",
+                                         "checkpoint_counter"};
+    db_exec(fixture, "CREATE FUNCTION public.wait_a_while() RETURNS trigger LANGUAGE plpgsql AS"
+                     " $$ BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NULL; END $$");
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        db_exec(fixture,
+                "CREATE TRIGGER wait_a_while BEFORE INSERT OR UPDATE OR DELETE ON pgkeeper.%s"
+                " FOR EACH STATEMENT EXECUTE FUNCTION public.wait_a_while()",
+                tables[i]);
+    }
+}
+
 static void cut_all(void **state, void (*cut)(struct fixture *, struct proxy *, pgk_ha *,
                                               const struct mutation *))
 {
     struct fixture *fixture = *state;
     char conninfo[PGSERVER_CONNINFO_SIZE];
     struct proxy *proxy = fixture_proxy(fixture, conninfo, sizeof(conninfo));
+    make_writes_wait(fixture);
     for (int deletes = 0; deletes < 2; deletes++) {
         pgk_ha *ha = handle_open(fixture, "cut", URI, conninfo, TIMEOUT, "20 s", DELETES,
                                  deletes ? "true" : "false", NULL);

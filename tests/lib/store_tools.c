@@ -125,6 +125,25 @@ static pgk_status create_dirty(struct stores *s, pgk_error *err)
     return pgk_job_results_create_dirty(s->results, &result, err);
 }
 
+/* Large writes are not sent again but looked for. */
+static unsigned char large[2 * 1024 * 1024 + 17];
+
+static pgk_status create_large(struct stores *s, pgk_error *err)
+{
+    pgk_job_result result = result_of(4);
+    result.accumulators = large;
+    result.accumulators_bytes = sizeof(large);
+    return pgk_job_results_create_dirty(s->results, &result, err);
+}
+
+static pgk_status add_large(struct stores *s, pgk_error *err)
+{
+    pgk_checkpoint checkpoint = checkpoint_of(3, PGK_CHECKPOINT);
+    checkpoint.metadata = large;
+    checkpoint.metadata_bytes = sizeof(large);
+    return pgk_checkpoints_add(s->checkpoints, &checkpoint, err);
+}
+
 static pgk_status finish_job(struct stores *s, pgk_error *err)
 {
     pgk_job_result result = result_of(1);
@@ -237,6 +256,10 @@ const struct mutation mutations[] = {
     {"create_dirty", create_dirty,
      "SELECT string_agg(state, ',') FROM pgkeeper.job_result WHERE job_id = " SQL_JOB(4), "dirty",
      false},
+    {"create_dirty, large", create_large,
+     "SELECT string_agg(state || octet_length(accumulators), ',') FROM pgkeeper.job_result"
+     " WHERE job_id = " SQL_JOB(4),
+     "dirty2097169", false},
     {"finish_job", finish_job,
      "SELECT (SELECT count(*) FROM pgkeeper.job_graph)"
      " || (SELECT state FROM pgkeeper.job_result WHERE job_id = " SQL_JOB(1) ")"
@@ -251,6 +274,7 @@ const struct mutation mutations[] = {
     {"set_finished", set_finished, STATUS(1), "DONE", false},
     {"clear", clear, "SELECT count(*) FROM pgkeeper.job_status", "0", false},
     {"add", add, STATES, "1 discarding, 2 discarding, 3 completed", false},
+    {"add, large", add_large, STATES, "1 discarding, 2 discarding, 3 completed", false},
     {"shutdown", shut_down, STATES, "1 discarding, 2 discarding", false},
     {"discard", discard, STATES, "1 completed", false},
     {"next_id", next_id, NUMBER, "6", false},

@@ -1,0 +1,341 @@
+/*
+ * tests/postgres/test_discards.c - what becomes of checkpoints that left the list: crash-safe discards,
+ * shutdown by policy, damaged entries.
+ */
+#include <stdio.h>
+
+#include "store_tools.h"
+
+struct seen {
+    int count;
+    int64_t ids[64];
+    int corrupt;
+    pgk_checkpoint last;
+    char content[64];
+    pgk_status answer;
+};
+
+static pgk_status see(void *user, const pgk_checkpoint *checkpoint)
+{
+    struct seen *seen = user;
+    if (seen->count < 64) {
+        seen->ids[seen->count] = checkpoint->checkpoint_id;
+    }
+    seen->count++;
+    seen->corrupt += checkpoint->status == PGK_ERR_CORRUPT;
+    seen->last = *checkpoint;
+    if (checkpoint->pointer != NULL) {
+        snprintf(seen->content, sizeof(seen->content), "%s", checkpoint->pointer);
+    } else {
+        snprintf(seen->content, sizeof(seen->content), "%.*s", (int)checkpoint->metadata_bytes,
+                 checkpoint->metadata != NULL ? (const char *)checkpoint->metadata : "");
+    }
+    return seen->answer;
+}
+
+struct scene {
+    struct fixture *fixture;
+    pgk_ha *ha;
+    pgk_checkpoints *store;
+    pgk_error err;
+};
+
+static pgk_checkpoints *open_store(struct scene *s, int max_retained, pgk_discard_fn discard,
+                                   void *user)
+{
+    pgk_checkpoints *store = NULL;
+    pgk_checkpoints_options options = {.size = sizeof(options),
+                                       .job_id = job_of(1),
+                                       .max_retained = max_retained,
+                                       .discard = discard,
+                                       .user = user};
+    STORE_WORKS(&s->err, pgk_ha_checkpoints(s->ha, PGK_UNFENCED, &options, &store, &s->err));
+    return store;
+}
+
+static void open_scene(struct scene *s, void **state, int max_retained, pgk_discard_fn discard,
+                       void *user)
+{
+    *s = (struct scene){.fixture = *state};
+    s->ha = handle_open(s->fixture, "a", NULL);
+    s->store = open_store(s, max_retained, discard, user);
+}
+
+static void close_scene(struct scene *s)
+{
+    pgk_checkpoints_free(s->store);
+    handle_close(s->ha);
+}
+
+static void add(struct scene *s, int64_t id, pgk_checkpoint_kind kind)
+{
+    pgk_checkpoint checkpoint = checkpoint_of(id, kind);
+    STORE_WORKS(&s->err, pgk_checkpoints_add(s->store, &checkpoint, &s->err));
+}
+
+/* "1 completed, 2 discarding" */
+static const char *states(struct scene *s)
+{
+    return db_text(s->fixture,
+                   "SELECT string_agg(checkpoint_id || ' ' || state, ', ' ORDER BY checkpoint_id)"
+                   " FROM pgkeeper.checkpoint WHERE job_id = " SQL_JOB(1));
+}
+
+/* ------------------------------------------------------------------ discards */
+
+struct bin {
+    struct seen seen;
+    int calls;
+    pgk_status answer;
+    pgk_job_registry *registry; /* used inside the callback */
+    pgk_status used;
+};
+
+static pgk_status throw_away(void *user, const pgk_checkpoint *checkpoint)
+{
+    struct bin *bin = user;
+    bin->calls++;
+    see(&bin->seen, checkpoint);
+    if (bin->registry != NULL) {
+        pgk_uuid job = job_of(1);
+        bin->used = pgk_job_registry_set_running(bin->registry, &job, NULL);
+    }
+    return bin->answer;
+}
+
+static void test_discards__discard_callback__its_success_deletes_the_entry(void **state)
+{
+    struct scene s;
+    struct bin bin = {.answer = PGK_OK};
+    open_scene(&s, state, 1, throw_away, &bin);
+    add(&s, 1, PGK_CHECKPOINT);
+    assert_int_equal(bin.calls, 0);
+    add(&s, 2, PGK_CHECKPOINT);
+    assert_int_equal(bin.calls, 1);
+    assert_int_equal(bin.seen.last.checkpoint_id, 1);
+    assert_string_equal(bin.seen.content, "metadata");
+    assert_string_equal(states(&s), "2 completed");
+    add(&s, 3, PGK_SAVEPOINT);
+    add(&s, 4, PGK_SAVEPOINT); /* a savepoint leaves without being discarded */
+    assert_int_equal(bin.calls, 1);
+    assert_string_equal(states(&s), "2 completed, 3 retained, 4 completed");
+    close_scene(&s);
+}
+
+static void test_discards__discard_that_fails__is_tried_again_by_the_next(void **state)
+{
+    struct scene s;
+    struct bin bin = {.answer = PGK_ERR_IO};
+    int64_t left = -1;
+    open_scene(&s, state, 1, throw_away, &bin);
+    add(&s, 1, PGK_CHECKPOINT);
+    add(&s, 2, PGK_CHECKPOINT); /* its failure is not that of add */
+    assert_int_equal(bin.calls, 1);
+    assert_string_equal(states(&s), "1 discarding, 2 completed");
+    add(&s, 3, PGK_CHECKPOINT);
+    assert_int_equal(bin.calls, 3);
+    STORE_WORKS(&s.err, pgk_checkpoints_discard_pending(s.store, &left, &s.err));
+    assert_int_equal(left, 2);
+    pgk_checkpoints_free(s.store);
+    /* The next leader finds them, oldest first, and finishes. */
+    bin = (struct bin){.answer = PGK_OK};
+    s.store = open_store(&s, 1, throw_away, &bin);
+    STORE_WORKS(&s.err, pgk_checkpoints_discard_pending(s.store, &left, &s.err));
+    assert_int_equal(left, 0);
+    assert_int_equal(bin.calls, 2);
+    assert_int_equal(bin.seen.ids[0], 1);
+    assert_int_equal(bin.seen.ids[1], 2);
+    assert_string_equal(states(&s), "3 completed");
+    close_scene(&s);
+}
+
+static void test_discards__without_callback__entries_wait_for_the_whole_cluster(void **state)
+{
+    struct scene s;
+    struct bin bin = {.answer = PGK_OK};
+    int64_t left = -1;
+    pgk_uuid one = job_of(1);
+    open_scene(&s, state, 1, NULL, NULL);
+    add(&s, 1, PGK_CHECKPOINT);
+    add(&s, 2, PGK_CHECKPOINT);
+    db_exec(s.fixture,
+            "INSERT INTO pgkeeper.checkpoint"
+            " (cluster_id, job_id, checkpoint_id, state, pointer, sha256, completed_at)"
+            " VALUES ('" FIXTURE_CLUSTER "', " SQL_JOB(
+                2) ", 7, 'discarding', 'here',"
+                   " sha256('here'), now()), ('meadow', " SQL_JOB(3) ", 8, 'discarding', 'there',"
+                                                                     " sha256('there'), now())");
+    STORE_FAILS(PGK_ERR_ILLEGAL_STATE, &s.err,
+                pgk_checkpoints_discard_pending(s.store, &left, &s.err));
+    bin.answer = PGK_ERR_IO;
+    STORE_WORKS(&s.err,
+                pgk_ha_discard_pending(s.ha, PGK_UNFENCED, NULL, throw_away, &bin, &left, &s.err));
+    assert_int_equal(left, 2);
+    bin = (struct bin){.answer = PGK_OK};
+    STORE_WORKS(&s.err,
+                pgk_ha_discard_pending(s.ha, PGK_UNFENCED, &one, throw_away, &bin, &left, &s.err));
+    assert_int_equal(bin.calls, 1);
+    assert_int_equal(left, 0);
+    STORE_WORKS(&s.err,
+                pgk_ha_discard_pending(s.ha, PGK_UNFENCED, NULL, throw_away, &bin, &left, &s.err));
+    assert_int_equal(bin.calls, 2);
+    assert_int_equal(bin.seen.last.checkpoint_id, 7);
+    assert_string_equal(bin.seen.content, "here");
+    /* Another cluster's is not ours to discard. */
+    assert_int_equal(db_int(s.fixture, "SELECT count(*) FROM pgkeeper.checkpoint"
+                                       " WHERE state = 'discarding'"),
+                     1);
+    close_scene(&s);
+}
+
+static void test_discards__discard_callback__runs_with_no_session_held(void **state)
+{
+    struct scene s = {.fixture = *state};
+    struct bin bin = {.answer = PGK_OK};
+    int64_t left = -1;
+    s.ha = handle_open(s.fixture, "a", "high-availability.postgres.max-connections", "1",
+                       "high-availability.postgres.statement-timeout", "2 s", NULL);
+    STORE_WORKS(&s.err, pgk_ha_job_registry(s.ha, PGK_UNFENCED, &bin.registry, &s.err));
+    s.store = open_store(&s, 1, throw_away, &bin);
+    add(&s, 1, PGK_CHECKPOINT);
+    add(&s, 2, PGK_CHECKPOINT);
+    assert_int_equal(bin.calls, 1);
+    assert_int_equal(bin.used, PGK_OK);
+    STORE_WORKS(&s.err, pgk_checkpoints_discard_pending(s.store, &left, &s.err));
+    pgk_job_registry_free(bin.registry);
+    close_scene(&s);
+}
+
+static pgk_status close_handle(void *user, const pgk_checkpoint *checkpoint)
+{
+    (void)checkpoint;
+    return pgk_ha_close(user, NULL);
+}
+
+static void test_discards__discard_callback_that_closes__ends_without_harm(void **state)
+{
+    struct scene s = {.fixture = *state};
+    s.ha = handle_open(s.fixture, "a", NULL);
+    s.store = open_store(&s, 1, close_handle, s.ha);
+    add(&s, 1, PGK_CHECKPOINT);
+    add(&s, 2, PGK_CHECKPOINT);
+    assert_string_equal(states(&s), "1 discarding, 2 completed"); /* nobody could delete it */
+    pgk_checkpoints_free(s.store);
+    pgk_ha_free(s.ha);
+}
+
+static void test_discards__damaged_entry__fails_alone_and_can_be_discarded(void **state)
+{
+    struct scene s;
+    struct seen seen = {0};
+    struct bin bin = {.answer = PGK_OK};
+    int64_t left;
+    open_scene(&s, state, 3, NULL, NULL);
+    add(&s, 1, PGK_CHECKPOINT);
+    add(&s, 2, PGK_CHECKPOINT);
+    add(&s, 3, PGK_CHECKPOINT);
+    db_exec(s.fixture, "UPDATE pgkeeper.checkpoint SET metadata = 'other'"
+                       " WHERE checkpoint_id = 3");
+    STORE_FAILS(PGK_ERR_CORRUPT, &s.err, pgk_checkpoints_latest(s.store, see, &seen, &s.err));
+    assert_int_equal(seen.corrupt, 1);
+    assert_null(seen.last.metadata);
+    assert_non_null(strstr(s.err.message, "checkpoint 3"));
+    seen = (struct seen){0};
+    STORE_WORKS(&s.err, pgk_checkpoints_all(s.store, see, &seen, &s.err));
+    assert_int_equal(seen.count, 3);
+    assert_int_equal(seen.corrupt, 1);
+    assert_int_equal(db_int(s.fixture, "SELECT count(*) FROM pgkeeper.stat_checkpoints"), 3);
+    db_exec(s.fixture, "UPDATE pgkeeper.checkpoint SET state = 'discarding'"
+                       " WHERE checkpoint_id = 3");
+    STORE_WORKS(&s.err,
+                pgk_ha_discard_pending(s.ha, PGK_UNFENCED, NULL, throw_away, &bin, &left, &s.err));
+    assert_int_equal(bin.seen.last.checkpoint_id, 3);
+    assert_int_equal(bin.seen.corrupt, 1);
+    assert_null(bin.seen.last.metadata);
+    assert_string_equal(states(&s), "1 completed, 2 completed");
+    close_scene(&s);
+}
+
+/* ------------------------------------------------------------------ shutdown */
+
+static void fill_policies(struct scene *s)
+{
+    static const pgk_retention policies[] = {PGK_NEVER_RETAINED, PGK_RETAIN_ON_FAILURE,
+                                             PGK_RETAIN_ON_CANCELLATION};
+    for (int i = 0; i < 3; i++) {
+        pgk_checkpoint checkpoint = checkpoint_of(i + 1, PGK_CHECKPOINT);
+        checkpoint.retention = policies[i];
+        STORE_WORKS(&s->err, pgk_checkpoints_add(s->store, &checkpoint, &s->err));
+    }
+    add(s, 4, PGK_SAVEPOINT);
+    add(s, 5, PGK_STOP_SAVEPOINT);
+}
+
+static void check_shutdown(void **state, pgk_job_status status, const char *expected)
+{
+    struct scene s;
+    open_scene(&s, state, 9, NULL, NULL);
+    db_exec(s.fixture, "DELETE FROM pgkeeper.checkpoint");
+    fill_policies(&s);
+    STORE_WORKS(&s.err, pgk_checkpoints_shutdown(s.store, status, &s.err));
+    assert_string_equal(states(&s), expected);
+    STORE_WORKS(&s.err, pgk_checkpoints_shutdown(s.store, status, &s.err)); /* idempotent */
+    assert_string_equal(states(&s), expected);
+    pgk_checkpoint late = checkpoint_of(6, PGK_CHECKPOINT);
+    STORE_FAILS(PGK_ERR_ILLEGAL_STATE, &s.err, pgk_checkpoints_add(s.store, &late, &s.err));
+    assert_string_equal(states(&s), expected);
+    close_scene(&s);
+}
+
+static void test_discards__shutdown__each_entry_by_its_policy(void **state)
+{
+    check_shutdown(state, PGK_JOB_FINISHED,
+                   "1 discarding, 2 discarding, 3 discarding, 4 retained, 5 retained");
+    check_shutdown(state, PGK_JOB_FAILED,
+                   "1 discarding, 2 retained, 3 retained, 4 retained, 5 retained");
+    check_shutdown(state, PGK_JOB_CANCELED,
+                   "1 discarding, 2 discarding, 3 retained, 4 retained, 5 retained");
+}
+
+static void test_discards__shutdown_of_a_job_that_goes_on__keeps_everything(void **state)
+{
+    static const char all[] = "1 completed, 2 completed, 3 completed, 4 completed, 5 completed";
+    check_shutdown(state, PGK_JOB_SUSPENDED, all);
+    check_shutdown(state, PGK_JOB_RUNNING, all);
+    check_shutdown(state, PGK_JOB_UNKNOWN, all);
+}
+
+static void test_discards__shutdown_with_callback__discards_and_counts_none(void **state)
+{
+    struct scene s;
+    struct bin bin = {.answer = PGK_ERR_IO};
+    int64_t left;
+    open_scene(&s, state, 9, throw_away, &bin);
+    add(&s, 1, PGK_CHECKPOINT);
+    add(&s, 2, PGK_CHECKPOINT);
+    STORE_WORKS(&s.err, pgk_checkpoints_shutdown(s.store, PGK_JOB_FINISHED, &s.err));
+    assert_int_equal(pgk_checkpoints_count(s.store), 0);
+    assert_int_equal(bin.calls, 2);
+    bin.answer = PGK_OK;
+    STORE_WORKS(&s.err,
+                pgk_checkpoints_discard_pending(s.store, &left, &s.err)); /* after it, too */
+    assert_int_equal(left, 0);
+    assert_int_equal(db_int(s.fixture, "SELECT count(*) FROM pgkeeper.checkpoint"), 0);
+    close_scene(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        DB_TEST(test_discards__discard_callback__its_success_deletes_the_entry),
+        DB_TEST(test_discards__discard_that_fails__is_tried_again_by_the_next),
+        DB_TEST(test_discards__without_callback__entries_wait_for_the_whole_cluster),
+        DB_TEST(test_discards__discard_callback__runs_with_no_session_held),
+        DB_TEST(test_discards__discard_callback_that_closes__ends_without_harm),
+        DB_TEST(test_discards__damaged_entry__fails_alone_and_can_be_discarded),
+        DB_TEST(test_discards__shutdown__each_entry_by_its_policy),
+        DB_TEST(test_discards__shutdown_of_a_job_that_goes_on__keeps_everything),
+        DB_TEST(test_discards__shutdown_with_callback__discards_and_counts_none),
+    };
+    return cmocka_run_group_tests(tests, fixture_group_setup, fixture_group_teardown);
+}
