@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "contest.h"
+#include "ear.h"
+#include "shelf.h"
 
 #define PGBOUNCER "/usr/sbin/pgbouncer"
 
@@ -122,6 +124,39 @@ static void test_pooler__transaction_mode_and_polling_client__follows_leaders(vo
     check_beliefs(fixture);
 }
 
+static void
+test_pooler__transaction_mode_and_polling_client__keeps_graphs_without_a_fence(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pooler pooler;
+    static struct ear ear;
+    static char large[3 * 1024 * 1024];
+    pgk_job_graph_listener listener = ear_open(&ear);
+    struct shelf_tally tally = {.state = PGK_OK};
+    pgk_uuid job = job_number(1);
+    pgk_uuid other = job_number(2);
+    pgk_error err;
+    start_pooler(&pooler, fixture, "transaction");
+    pgk_ha *ha =
+        handle_open_client(fixture, "c", "high-availability.postgres.uri", pooler.conninfo,
+                           "retrieval.mode", "poll", "retrieval.poll-interval", "100 ms", NULL);
+    pgk_job_graphs *store = shelf_open(ha, PGK_UNFENCED, &listener);
+    CHECK_OK(pgk_job_graphs_put(store, &job, "one", 3, &err), err);
+    CHECK_OK(pgk_job_graphs_put(store, &job, "two", 3, &err), err);
+    shelf_expect(store, &job, 2, "two", NULL);
+    CHECK_OK(pgk_job_graphs_put(store, &job, large, sizeof(large), &err), err);
+    db_exec(fixture,
+            "INSERT INTO pgkeeper.job_graph (cluster_id, job_id, graph, sha256)"
+            " VALUES ('" FIXTURE_CLUSTER "', '%s', 'g', sha256('g'))",
+            shelf_text(&other));
+    EAR_WAIT(&ear, true, &other, 1);
+    CHECK_OK(pgk_job_graphs_recover_all(store, shelf_tally, &tally, &err), err);
+    assert_int_equal(tally.good, 2);
+    CHECK_OK(pgk_job_graphs_remove(store, &other, &err), err);
+    pgk_job_graphs_free(store);
+    handle_close(ha);
+}
+
 static void test_pooler__session_mode_without_consent__refused(void **state)
 {
     struct fixture *fixture = *state;
@@ -169,6 +204,7 @@ int main(void)
         DB_TEST(test_pooler__transaction_mode__refused_with_reason_and_cure),
         DB_TEST(test_pooler__transaction_mode_and_listening_client__refused),
         DB_TEST(test_pooler__transaction_mode_and_polling_client__follows_leaders),
+        DB_TEST(test_pooler__transaction_mode_and_polling_client__keeps_graphs_without_a_fence),
         DB_TEST(test_pooler__session_mode_without_consent__refused),
         DB_TEST(test_pooler__session_mode_with_consent__leads_and_hands_over),
     };

@@ -260,6 +260,61 @@ static void test_job_graph_events__own_writes_beside_others__only_theirs_are_tol
     close_pair(p);
 }
 
+#define STARTERS 4
+#define STARTS 25
+
+struct starter {
+    struct pair *pair;
+    pgk_job_graph_listener listener;
+    int number;
+    int bad;
+};
+
+static void *start_and_stop(void *arg)
+{
+    struct starter *starter = arg;
+    for (int i = 0; i < STARTS; i++) {
+        pgk_uuid job = job_number(starter->number);
+        pgk_status status;
+        starter->bad +=
+            pgk_job_graphs_start(starter->pair->store, &starter->listener, NULL) != PGK_OK;
+        /* Another thread may have stopped it, or have put the graph in another start. */
+        status = pgk_job_graphs_put(starter->pair->store, &job, "g", 1, NULL);
+        starter->bad += status != PGK_OK && status != PGK_ERR_ILLEGAL_STATE &&
+                        status != PGK_ERR_ALREADY_EXISTS && status != PGK_ERR_CONFLICT;
+        status = pgk_job_graphs_remove(starter->pair->other, &job, NULL);
+        starter->bad += status != PGK_OK;
+        starter->bad += pgk_job_graphs_stop(starter->pair->store, NULL) != PGK_OK;
+    }
+    return NULL;
+}
+
+static void test_job_graph_events__started_and_stopped_by_many_threads__works_after_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pair *p = new_pair(fixture, "listen");
+    pgk_job_graph_listener listener = ear_open(&p->ear);
+    static struct starter starters[STARTERS];
+    pthread_t threads[STARTERS];
+    pgk_uuid job = job_number(77);
+    pgk_error err;
+
+    for (int i = 0; i < STARTERS; i++) {
+        starters[i] = (struct starter){.pair = p, .listener = listener, .number = i};
+        assert_int_equal(pthread_create(&threads[i], NULL, start_and_stop, &starters[i]), 0);
+    }
+    for (int i = 0; i < STARTERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(starters[i].bad, 0);
+    }
+    CHECK_OK(pgk_job_graphs_start(p->store, &listener, &err), err);
+    CHECK_OK(pgk_job_graphs_put(p->other, &job, "g", 1, &err), err);
+    EAR_WAIT(&p->ear, true, &job, 1);
+    CHECK_OK(pgk_job_graphs_stop(p->store, &err), err);
+    db_wait(fixture, "0", WAIT_LONG_MS, "SELECT count(*) FROM pgkeeper.job_store");
+    close_pair(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +326,7 @@ int main(void)
         DB_TEST(test_job_graph_events__reconnected__nothing_is_lost),
         DB_TEST(test_job_graph_events__stopped__nothing_more_is_told),
         DB_TEST(test_job_graph_events__dispatch_manual__told_where_dispatched),
+        DB_TEST(test_job_graph_events__started_and_stopped_by_many_threads__works_after_it),
         DB_TEST(test_job_graph_events__own_writes_beside_others__only_theirs_are_told),
     };
     return cmocka_run_group_tests_name("job_graph_events", tests, fixture_group_setup,

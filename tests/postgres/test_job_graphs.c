@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "recorder.h"
 #include "shelf.h"
@@ -340,6 +342,38 @@ static void test_job_graphs__deposed_while_it_recovers__holds_up_nobody(void **s
     pgk_ha_free(ha);
 }
 
+static void test_job_graphs__forked_child__refused_and_the_parent_goes_on(void **state)
+{
+    struct fixture *fixture = *state;
+    pgk_ha *ha = handle_open(fixture, "a", NULL);
+    pgk_job_graphs *store = shelf_open(ha, PGK_UNFENCED, NULL);
+    pgk_uuid job = job_number(1);
+    int wait_status;
+    pgk_error err;
+
+    CHECK_OK(pgk_job_graphs_put(store, &job, "one", 3, &err), err);
+    pid_t child = fork();
+    if (child == 0) {
+        size_t count = 0;
+        bool refused =
+            pgk_job_graphs_put(store, &job, "two", 3, NULL) == PGK_ERR_ILLEGAL_STATE &&
+            pgk_job_graphs_recover_all(store, shelf_count, &count, NULL) == PGK_ERR_ILLEGAL_STATE &&
+            pgk_job_graphs_stop(store, NULL) == PGK_ERR_ILLEGAL_STATE &&
+            pgk_job_graphs_start(store, NULL, NULL) == PGK_ERR_ILLEGAL_STATE &&
+            pgk_ha_recover(ha, NULL, &(pgk_recovery){.size = sizeof(pgk_recovery)}, NULL) ==
+                PGK_ERR_ILLEGAL_STATE;
+        pgk_job_graphs_free(store);
+        pgk_ha_free(ha);
+        _exit(refused ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &wait_status, 0), child);
+    assert_int_equal(wait_status, 0);
+    CHECK_OK(pgk_job_graphs_put(store, &job, "two", 3, &err), err);
+    shelf_expect(store, &job, 2, "two", NULL);
+    pgk_job_graphs_free(store);
+    pgk_ha_free(ha);
+}
+
 static pgk_status close_handle(void *user, const pgk_job_graph *graph)
 {
     (void)graph;
@@ -552,6 +586,7 @@ int main(void)
         DB_TEST(test_job_graphs__recover_all__owns_all_and_the_damaged_alone_is_corrupt),
         DB_TEST(test_job_graphs__callback_that_refuses__ends_it_and_other_stores_work),
         DB_TEST(test_job_graphs__deposed_while_it_recovers__holds_up_nobody),
+        DB_TEST(test_job_graphs__forked_child__refused_and_the_parent_goes_on),
         DB_TEST(test_job_graphs__handle_closed_inside_a_recovery__ends_and_does_not_hang),
         DB_TEST(test_job_graphs__bytes__come_back_exactly_in_all_sizes),
         DB_TEST(test_job_graphs__deposed__fenced_and_nothing_written),
