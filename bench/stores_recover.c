@@ -1,0 +1,205 @@
+/*
+ * bench/stores_recover.c - recovery of many jobs and of large ones, and the memory that it takes,
+ * against one raw query of the same table in binary single-row mode.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "stores.h"
+
+#define MANY_JOBS 10000
+#define LARGE_JOBS 1000
+#define LARGE_BYTES (100 * KB)
+#define HUGE_JOBS 128
+#define HUGE_BYTES (16 * MB)
+
+struct tally {
+    int64_t jobs;
+    int64_t bytes;
+};
+
+static pgk_status count_graph(void *user, const pgk_job_graph *graph)
+{
+    struct tally *tally = user;
+
+    tally->jobs++;
+    tally->bytes += (int64_t)graph->graph_bytes;
+    return graph->status;
+}
+
+static pgk_status count_job(void *user, const pgk_recovered_job *job)
+{
+    return count_graph(user, job->graph);
+}
+
+static struct tally read_raw(PGconn *conn)
+{
+    struct tally tally = {0};
+    PGresult *row;
+
+    if (PQsendQueryParams(conn, "SELECT job_id, graph FROM pgkeeper.job_graph", 0, NULL, NULL, NULL,
+                          NULL, 1) != 1 ||
+        PQsetSingleRowMode(conn) != 1) {
+        bench_fail("raw query: %s", PQerrorMessage(conn));
+    }
+    while ((row = PQgetResult(conn)) != NULL) {
+        if (PQresultStatus(row) == PGRES_SINGLE_TUPLE) {
+            tally.jobs++;
+            tally.bytes += PQgetlength(row, 0, 1);
+        } else if (PQresultStatus(row) != PGRES_TUPLES_OK) {
+            bench_fail("raw query: %s", PQerrorMessage(conn));
+        }
+        PQclear(row);
+    }
+    return tally;
+}
+
+static struct tally recover_graphs(struct leader *leader)
+{
+    struct tally tally = {0};
+    pgk_error err;
+
+    check(pgk_job_graphs_recover_all(leader->graphs, count_graph, &tally, &err), &err,
+          "recover_all");
+    return tally;
+}
+
+static struct tally recover_jobs(struct leader *leader)
+{
+    struct tally tally = {0};
+    const pgk_recovery recovery = {.size = sizeof recovery, .user = &tally, .job = count_job};
+    pgk_error err;
+
+    check(pgk_ha_recover(leader->ha, leader->graphs, &recovery, &err), &err, "recover");
+    return tally;
+}
+
+static void expect(struct tally tally, int64_t jobs, int64_t bytes)
+{
+    if (tally.jobs != jobs || tally.bytes != jobs * bytes) {
+        bench_fail("%lld jobs of %lld bytes in all were read", (long long)tally.jobs,
+                   (long long)tally.bytes);
+    }
+}
+
+static void measure_size(PGconn *conn, int64_t jobs, int64_t bytes, int rounds)
+{
+    static struct stats floor;
+    static struct stats graphs;
+    static struct stats all;
+    struct leader leader;
+    char title[96];
+
+    floor.count = graphs.count = all.count = 0;
+    bench_sql(conn, "TRUNCATE pgkeeper.job_graph");
+    fill_jobs(conn, 1, jobs, bytes);
+    leader_open(&leader, 4);
+    for (int i = -1; i < rounds; i++) {
+        int64_t at_ns[4];
+
+        at_ns[0] = bench_now_ns();
+        expect(read_raw(conn), jobs, bytes);
+        at_ns[1] = bench_now_ns();
+        expect(recover_graphs(&leader), jobs, bytes);
+        at_ns[2] = bench_now_ns();
+        expect(recover_jobs(&leader), jobs, bytes);
+        at_ns[3] = bench_now_ns();
+        if (i >= 0) { /* the first round warms up */
+            stats_add(&floor, at_ns[1] - at_ns[0]);
+            stats_add(&graphs, at_ns[2] - at_ns[1]);
+            stats_add(&all, at_ns[3] - at_ns[2]);
+        }
+    }
+    leader_close(&leader);
+    snprintf(title, sizeof title, "Recovery of %lld jobs of %lld kB, unix socket", (long long)jobs,
+             (long long)(bytes / KB));
+    stats_print_head(title);
+    stats_print_row("floor: SELECT job_id, graph", &floor, NULL);
+    stats_print_row("pgk_job_graphs_recover_all", &graphs, &floor);
+    stats_print_row("pgk_ha_recover", &all, &floor);
+}
+
+void measure_recover(int rounds)
+{
+    PGconn *conn = bench_connect("");
+
+    measure_size(conn, MANY_JOBS, KB, rounds);
+    measure_size(conn, LARGE_JOBS, LARGE_BYTES, rounds);
+    PQfinish(conn);
+}
+
+/* ---- memory ---- */
+
+/* One line of /proc/self/status, in bytes. */
+static int64_t process_bytes(const char *name)
+{
+    FILE *file = fopen("/proc/self/status", "re");
+    char line[128];
+    int64_t bytes = -1;
+
+    if (file == NULL) {
+        bench_fail("cannot read /proc/self/status");
+    }
+    while (bytes < 0 && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, name, strlen(name)) == 0) {
+            bytes = strtoll(line + strlen(name) + 1, NULL, 10) * KB;
+        }
+    }
+    fclose(file);
+    return bytes;
+}
+
+/* What is resident now is the peak from now on. */
+static int64_t reset_peak(void)
+{
+    const int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0 || write(fd, "5", 1) != 1) {
+        bench_fail("cannot write /proc/self/clear_refs");
+    }
+    close(fd);
+    return process_bytes("VmRSS");
+}
+
+static void print_growth(const char *name, int64_t before)
+{
+    const double growth = (double)(process_bytes("VmHWM") - before) / MB;
+
+    printf("  %-34s %8.1f %8.1f\n", name, growth, growth - (double)HUGE_BYTES / MB);
+    fflush(stdout);
+}
+
+void measure_memory(void)
+{
+    PGconn *conn = bench_connect("");
+    struct leader leader;
+    int64_t before;
+
+    leader_open(&leader, 4);
+    random_bytes(HUGE_BYTES);
+    for (int i = 0; i < HUGE_JOBS; i++) {
+        pgk_uuid job_id;
+        pgk_error err;
+
+        pgk_uuid_new(&job_id);
+        check(
+            pgk_job_graphs_put(leader.graphs, &job_id, random_bytes(HUGE_BYTES), HUGE_BYTES, &err),
+            &err, "put");
+    }
+    printf("\nMemory of a recovery of %d jobs of %d MiB\n  %-34s %8s %8s\n", HUGE_JOBS,
+           HUGE_BYTES / MB, "MiB", "growth", "above a graph");
+    before = reset_peak();
+    expect(recover_graphs(&leader), HUGE_JOBS, HUGE_BYTES);
+    print_growth("pgk_job_graphs_recover_all", before);
+    before = reset_peak();
+    expect(recover_jobs(&leader), HUGE_JOBS, HUGE_BYTES);
+    print_growth("pgk_ha_recover", before);
+    before = reset_peak();
+    expect(read_raw(conn), HUGE_JOBS, HUGE_BYTES);
+    print_growth("raw SELECT job_id, graph", before);
+    leader_close(&leader);
+    PQfinish(conn);
+}
