@@ -240,6 +240,14 @@ AS $$
 $$;
 COMMENT ON FUNCTION live_owners(text, uuid) IS 'Stores that own a graph and whose tenure leads: named in its owners, or recovered all graphs when it was there and has not released it since.';
 
+CREATE FUNCTION claim_graphs(store_id uuid, seen pg_snapshot) RETURNS boolean
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+AS $$
+    UPDATE job_store s SET claims = claim_graphs.seen, claim_id = gen_random_uuid() WHERE s.store_id = claim_graphs.store_id;
+    SELECT true
+$$;
+COMMENT ON FUNCTION claim_graphs(uuid, pg_snapshot) IS 'Notes that a store has recovered all graphs of a snapshot, which it owns from then on. A function, so that the query that hands them out stays one that the server sends row by row: with an UPDATE in it all rows would be collected first.';
+
 -- Called by every write of the library. Neither SECURITY DEFINER nor a search_path of its own, which would cost it a third
 -- more: it acts with the rights of the caller, who reads leadership, on a session whose search_path the library has set.
 CREATE FUNCTION may_write(leadership_id integer, epoch bigint) RETURNS boolean

@@ -91,7 +91,7 @@ CREATE TEMPORARY TABLE pgkeeper_grants ON COMMIT DROP AS
 SELECT w.name, w.role_name, p.oid AS found
   FROM (SELECT unnest('{fence, join_member, enroll, withdraw_member, watch_member, take_over, release, announce_tenure,
                         report_end, rehearse, confirm, withdraw, listen, channel, is_held, is_alive, epoch_text, lock_class,
-                        may_write, live_owners, job_hex, cleanup_job, cleanup_cluster}'::text[]), :'application'
+                        may_write, claim_graphs, live_owners, job_hex, cleanup_job, cleanup_cluster}'::text[]), :'application'
         UNION ALL
         SELECT unnest('{is_held, is_alive, epoch_text, listen, channel, live_owners, job_hex}'::text[]), :'monitor'
         UNION ALL

@@ -11,8 +11,6 @@
 --            19 SHA-256, 20 metadata
 --   discard: 3 kind, 4 retention, 5 pointer, 16 checkpoint id, 17 completed, 18 epoch
 -- Times are milliseconds since 1970.
-WITH claimed AS (
-    UPDATE job_store s SET claims = pg_current_snapshot(), claim_id = gen_random_uuid() WHERE s.store_id = $2::uuid)
 SELECT 'result', r.job_id, r.status, r.job_name, r.failure, r.format_version, r.net_runtime_ms,
        floor(extract(epoch FROM r.job_started_at) * 1000)::bigint, floor(extract(epoch FROM r.job_ended_at) * 1000)::bigint,
        r.epoch, r.accumulators_sha256, r.accumulators,
@@ -28,7 +26,7 @@ SELECT 'job', g.job_id, c.kind, c.retention, c.pointer, NULL, g.version, coalesc
   LEFT JOIN (SELECT x.job_id, max(x.checkpoint_id) AS checkpoint_id FROM checkpoint x
               WHERE x.cluster_id = $1::text AND x.state = 'completed' GROUP BY x.job_id) latest ON latest.job_id = g.job_id
   LEFT JOIN checkpoint c ON c.cluster_id = $1::text AND c.job_id = latest.job_id AND c.checkpoint_id = latest.checkpoint_id
- WHERE $4::boolean AND g.cluster_id = $1::text
+ WHERE $4::boolean AND g.cluster_id = $1::text AND ($2::uuid IS NULL OR (SELECT claim_graphs($2::uuid, pg_current_snapshot())))
    AND NOT EXISTS (SELECT FROM job_result r WHERE r.cluster_id = g.cluster_id AND r.job_id = g.job_id)
 UNION ALL
 SELECT 'discard', c.job_id, c.kind, c.retention, c.pointer, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,

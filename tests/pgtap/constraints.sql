@@ -10,7 +10,7 @@ SELECT functions_are(current_schema(), ARRAY[
     'announce', 'announce_change', 'announce_tenure', 'await_leadership', 'channel', 'clear_fence', 'confirm', 'enroll', 'epoch_text',
     'fence', 'find_leadership', 'guard_leadership', 'is_alive', 'is_held', 'join_member', 'kick', 'listen', 'lock_class', 'rehearse', 'release', 'report_end', 'request_handover',
     'take_over', 'watch_member', 'withdraw', 'withdraw_member',
-    'announce_graph', 'cleanup_cluster', 'cleanup_job', 'job_hex', 'live_owners', 'may_write', 'note_by_hand', 'tenure_is_live']);
+    'announce_graph', 'claim_graphs', 'cleanup_cluster', 'cleanup_job', 'job_hex', 'live_owners', 'may_write', 'note_by_hand', 'tenure_is_live']);
 SELECT domains_are(current_schema(), ARRAY['cluster_name', 'payload', 'digest', 'row_version']);
 SELECT triggers_are(current_schema(), 'job_graph', ARRAY['announce_delete', 'by_hand_insert', 'by_hand_update', 'by_hand_delete']);
 SELECT triggers_are(current_schema(), t, ARRAY['by_hand_insert', 'by_hand_update', 'by_hand_delete'])
