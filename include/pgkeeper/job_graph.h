@@ -67,7 +67,8 @@ typedef pgk_status (*pgk_job_graph_fn)(void *user, const pgk_job_graph *graph);
  * callback of the handle at a time, never under a lock of the library; they may block and may call
  * anything. Found by reading again after each notification, after each reconnection and at least
  * every retrieval.poll-interval, so that no change is lost; a change may be told twice. Nothing is
- * told of what this store did itself, nor of plain replacements, nor after stop has returned.
+ * told of what this store did itself, nor of jobs that this handle ended or cleaned up under the
+ * same token, nor of plain replacements, nor after stop has returned.
  */
 typedef struct pgk_job_graph_listener {
     size_t size; /* sizeof(pgk_job_graph_listener) */

@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "store_tools.h"
 
@@ -428,6 +430,54 @@ static void test_stores__restarts_in_a_stream__every_acknowledged_write_is_there
     check_stream(fixture, writers);
 }
 
+/* ------------------------------------------------------------------ fork */
+
+/* What the child finds wrong becomes its exit code. */
+static int child_of_stores(struct stores *stores, bool frees)
+{
+    pgk_error err;
+    for (size_t i = 0; i < mutation_count; i++) {
+        if (mutations[i].act(stores, &err) != PGK_ERR_ILLEGAL_STATE) {
+            return (int)i + 1;
+        }
+    }
+    if (pgk_checkpoints_count(stores->checkpoints) != 0) {
+        return 100;
+    }
+    if (frees) {
+        stores_free(stores);
+        pgk_ha_free(stores->ha);
+    }
+    return 0;
+}
+
+static void test_stores__forked_child__writes_nothing_and_the_parent_goes_on(void **state)
+{
+    struct fixture *fixture = *state;
+    struct stores stores;
+    pgk_error err;
+    pgk_ha *ha = handle_open(fixture, "parent", NULL);
+    known_state(fixture);
+    stores_open(&stores, ha, PGK_UNFENCED);
+    char before[64];
+    snprintf(before, sizeof(before), "%s", rows_digest(fixture));
+    for (int i = 0; i < 2; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            _exit(child_of_stores(&stores, i == 1));
+        }
+        int status = 0;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+    }
+    assert_string_equal(rows_digest(fixture), before);
+    assert_int_equal(pgk_checkpoints_count(stores.checkpoints), 1);
+    STORE_WORKS(&err, mutations[0].act(&stores, &err));
+    stores_free(&stores);
+    handle_close(ha);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -437,6 +487,7 @@ int main(void)
         DB_TEST(test_stores__cut_during_commit__each_write_is_done_once),
         DB_TEST(test_stores__cut_after_commit__each_write_is_done_once),
         DB_TEST(test_stores__no_way_back__outcome_unknown_and_the_same_call_is_known),
+        DB_TEST(test_stores__forked_child__writes_nothing_and_the_parent_goes_on),
         DB_TEST(test_stores__restarts_in_a_stream__every_acknowledged_write_is_there_once),
     };
     return cmocka_run_group_tests(tests, fixture_group_setup, fixture_group_teardown);
