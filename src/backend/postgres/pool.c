@@ -23,9 +23,19 @@ pgk_status pool_init(struct pool *pool, const struct link_request *request, pgk_
     if (status == PGK_OK) {
         status = cond_init(&pool->freed, err);
         if (status != PGK_OK) {
-            pthread_mutex_destroy(&pool->lock);
+            goto fail_freed;
+        }
+        status = cond_init(&pool->ended, err);
+        if (status != PGK_OK) {
+            goto fail_ended;
         }
     }
+    return status;
+
+fail_ended:
+    pthread_cond_destroy(&pool->freed);
+fail_freed:
+    pthread_mutex_destroy(&pool->lock);
     return status;
 }
 
@@ -40,7 +50,7 @@ static void forget_place(struct pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
     pool->count--;
-    pthread_cond_broadcast(&pool->freed); /* one that waits to retry cannot use it */
+    pthread_cond_signal(&pool->freed);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -52,7 +62,7 @@ static void give_back(struct pool *pool, struct pooled_link *pooled)
         pooled->used_at_ns = clock_now_ns();
         pooled->next = pool->idle;
         pool->idle = pooled;
-        pthread_cond_broadcast(&pool->freed);
+        pthread_cond_signal(&pool->freed);
     }
     pthread_mutex_unlock(&pool->lock);
     if (!keep) {
@@ -78,7 +88,9 @@ static pgk_status take_place(struct pool *pool, int64_t deadline_ns,
     }
     if (pool->closed) {
         status = error_set(err, PGK_ERR_ILLEGAL_STATE, ORIGIN, "the handle is closed");
-    } else if (status == PGK_OK) {
+    } else if (status != PGK_OK) {
+        pthread_cond_signal(&pool->freed); /* perhaps it was woken at the same time, in vain */
+    } else {
         *ret_pooled = pool->idle;
         if (pool->idle != NULL) {
             pool->idle = pool->idle->next;
@@ -202,7 +214,7 @@ static pgk_status outcome_unknown(enum statement_id id, const pgk_error *cause, 
 void pool_pause(struct pool *pool, int64_t until_ns)
 {
     pthread_mutex_lock(&pool->lock);
-    while (!pool->closed && cond_wait_until(&pool->freed, &pool->lock, until_ns)) {
+    while (!pool->closed && cond_wait_until(&pool->ended, &pool->lock, until_ns)) {
     }
     pthread_mutex_unlock(&pool->lock);
 }
@@ -272,6 +284,7 @@ void pool_close(struct pool *pool)
     pool->closed = true;
     close_idle(pool);
     pthread_cond_broadcast(&pool->freed);
+    pthread_cond_broadcast(&pool->ended);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -285,6 +298,7 @@ void pool_forget(struct pool *pool)
 void pool_destroy(struct pool *pool)
 {
     pool_close(pool);
+    pthread_cond_destroy(&pool->ended);
     pthread_cond_destroy(&pool->freed);
     pthread_mutex_destroy(&pool->lock);
 }

@@ -16,7 +16,8 @@ struct pooled_link {
 
 struct pool {
     pthread_mutex_t lock;
-    pthread_cond_t freed;
+    pthread_cond_t freed;        /* wakes one that waits for a session or a place */
+    pthread_cond_t ended;        /* wakes all that wait to try again */
     struct link_request request; /* role, settings, memory, id */
     struct pooled_link *idle;    /* last used first */
     int count;                   /* idle and in use */
