@@ -12,6 +12,7 @@
 
 #define THREADS 16
 #define JOBS_PER_THREAD 64
+#define CONNECTIONS 8 /* the default of max-connections */
 #define BLOCK 100
 #define BLOCK_MS 1000
 
@@ -161,7 +162,7 @@ void measure_put(int samples, int seconds)
     struct leader leader;
 
     raw_table(conn);
-    leader_open(&leader, THREADS);
+    leader_open(&leader, CONNECTIONS);
     pthread_barrier_init(&gate, NULL, THREADS + 1);
     for (int i = 0; i < THREADS; i++) {
         putter_init(&raw[i], NULL);

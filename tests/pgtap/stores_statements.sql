@@ -3,6 +3,7 @@
 \set start `cat "$STATEMENTS/job_graph/start.sql"`
 \set stop `cat "$STATEMENTS/job_graph/stop.sql"`
 \set put `cat "$STATEMENTS/job_graph/put.sql"`
+\set put_many `cat "$STATEMENTS/job_graph/put_many.sql"`
 \set recover_graph `cat "$STATEMENTS/job_graph/recover.sql"`
 \set recover_all `cat "$STATEMENTS/job_graph/recover_all.sql"`
 \set put_requirements `cat "$STATEMENTS/job_graph/put_requirements.sql"`
@@ -30,8 +31,8 @@
 \set recover `cat "$STATEMENTS/recovery/recover.sql"`
 \set settle `cat "$STATEMENTS/recovery/settle.sql"`
 BEGIN;
-SELECT plan(86);
-PREPARE start AS :start; PREPARE stop AS :stop; PREPARE put AS :put; PREPARE recover_graph AS :recover_graph;
+SELECT plan(93);
+PREPARE start AS :start; PREPARE stop AS :stop; PREPARE put AS :put; PREPARE put_many AS :put_many; PREPARE recover_graph AS :recover_graph;
 PREPARE recover_all AS :recover_all; PREPARE put_requirements AS :put_requirements; PREPARE release_graph AS :release_graph;
 PREPARE remove AS :remove; PREPARE create_dirty AS :create_dirty; PREPARE finish_job AS :finish_job;
 PREPARE mark_clean AS :mark_clean; PREPARE has AS :has; PREPARE list_results AS :list_results; PREPARE purge AS :purge;
@@ -66,6 +67,7 @@ CREATE FUNCTION pg_temp.fenced(call text) RETURNS SETOF text LANGUAGE sql AS $$
 SELECT pg_temp.fenced(call) FROM unnest(ARRAY[
     $$start(1001, 6, 'c', pg_temp.u(1), true)$$,
     $$put(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1), pg_temp.u(1), NULL, '\x01', sha256('x'))$$,
+    $$put_many(1001, 6, 'c', ARRAY[pg_temp.u(1)], pg_temp.u(1), ARRAY[pg_temp.u(1)], '{}', ARRAY['\x01'::bytea], ARRAY[sha256('x')])$$,
     $$recover_graph(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1))$$,
     $$put_requirements(1001, 6, 'c', pg_temp.u(1), '\x01', sha256('x'))$$,
     $$release_graph(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1))$$,
@@ -100,6 +102,17 @@ SELECT is(pg_temp.answers($$put(1001, 7, 'c', pg_temp.u(1), pg_temp.u(1), pg_tem
 SELECT is((SELECT graph::text || ' ' || epoch FROM job_graph WHERE cluster_id = 'c'), '\x02 7', 'and nothing was written');
 SELECT is(pg_temp.answers($$settle('job_graph', 'c', pg_temp.u(1), NULL, pg_temp.u(12))$$), 'true', 'settle: done');
 SELECT is(pg_temp.answers($$settle('job_graph', 'c', pg_temp.u(1), NULL, pg_temp.u(13))$$), 'false', 'settle: not done');
+-- Of three, one is new, one is known, one is not.
+SELECT is(pg_temp.answers($$put(1001, 7, 'c', pg_temp.u(92), pg_temp.u(1), pg_temp.u(15), NULL, '\x01', sha256('\x01'))$$), 'done 1 -', 'put: another');
+SELECT is(pg_temp.answers($$put(1001, 7, 'c', pg_temp.u(93), pg_temp.u(1), pg_temp.u(19), NULL, '\x01', sha256('\x01'))$$), 'done 1 -', 'and another');
+SELECT is(pg_temp.answers($$put_many(1001, 7, 'c', ARRAY[pg_temp.u(94), pg_temp.u(93), pg_temp.u(92)], pg_temp.u(1), ARRAY[pg_temp.u(16), pg_temp.u(17), pg_temp.u(18)],
+    ARRAY[pg_temp.u(19), pg_temp.u(99)], ARRAY['\x06'::bytea, '\x07', '\x08'], ARRAY[sha256('\x06'), sha256('\x07'), sha256('\x08')])$$),
+    pg_temp.u(17) || E' 2 -\n' || pg_temp.u(16) || ' 1 -', 'put_many: new, replaced, and one that was changed since');
+SELECT is(pg_temp.answers($$put_many(1001, 7, 'c', ARRAY[pg_temp.u(94)], pg_temp.u(1), ARRAY[pg_temp.u(16)], '{}', ARRAY['\x06'::bytea], ARRAY[sha256('\x06')])$$),
+    pg_temp.u(16) || ' 1 -', 'put_many: repeated');
+SELECT is((SELECT string_agg(graph::text, ' ' ORDER BY job_id) FROM job_graph WHERE job_id >= pg_temp.u(92)), '\x01 \x07 \x06', 'and no other was written');
+SELECT is((SELECT string_agg(pg_temp.answers(format('remove(1001, 7, ''c'', %L, pg_temp.u(1), NULL)', pg_temp.u(n))), ' ') FROM generate_series(92, 94) n),
+    'done [] done [] done []', 'they can be removed');
 SELECT is(pg_temp.answers($$put_requirements(1001, 7, 'c', pg_temp.u(2), '\x01', sha256('\x01'))$$), 'missing', 'requirements of no graph');
 SELECT is(pg_temp.answers($$put_requirements(1001, 7, 'c', pg_temp.u(1), '\x05', sha256('\x05'))$$), 'done', 'requirements');
 SELECT is(pg_temp.answers($$put(1001, 7, 'c', pg_temp.u(1), pg_temp.u(1), pg_temp.u(14), pg_temp.u(12), '\x04', sha256('\x04'))$$), 'done 3 -',

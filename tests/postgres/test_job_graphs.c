@@ -575,6 +575,87 @@ test_job_graphs__two_stores_and_many_threads__only_what_the_contract_allows(void
     }
 }
 
+/* ------------------------------------------------------------------ puts that go together */
+
+#define CROWD 8
+#define CROWD_TURNS 40
+
+struct putter {
+    pgk_job_graphs *store;
+    int number;
+    char wrong[PGK_ERROR_MESSAGE_SIZE];
+};
+
+static void expect_put(struct putter *putter, int job_number_of, char byte, pgk_status wanted)
+{
+    pgk_uuid job = job_number(job_number_of);
+    pgk_error err;
+    pgk_status status = pgk_job_graphs_put(putter->store, &job, &byte, 1, &err);
+    if (status != wanted) {
+        snprintf(putter->wrong, sizeof(putter->wrong), "job %d: %s", job_number_of,
+                 pgk_status_name(status));
+    }
+}
+
+/* New ones, replacements, and in between what the store does not own or no longer knows. */
+static void *put_in_a_crowd(void *arg)
+{
+    struct putter *putter = arg;
+    int mine = 1000 * (putter->number + 1);
+    for (int i = 0; i < CROWD_TURNS; i++) {
+        expect_put(putter, mine + i, 'a', PGK_OK);
+        expect_put(putter, putter->number, 'x', PGK_ERR_ALREADY_EXISTS);
+        expect_put(putter, mine + i, 'b', PGK_OK);
+        expect_put(putter, 100 + putter->number, 'x', PGK_ERR_CONFLICT);
+    }
+    return NULL;
+}
+
+static void run_crowd(pgk_job_graphs *store)
+{
+    struct putter putters[CROWD];
+    pthread_t threads[CROWD];
+    for (int i = 0; i < CROWD; i++) {
+        putters[i] = (struct putter){.store = store, .number = i};
+        assert_int_equal(pthread_create(&threads[i], NULL, put_in_a_crowd, &putters[i]), 0);
+    }
+    for (int i = 0; i < CROWD; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    for (int i = 0; i < CROWD; i++) {
+        assert_string_equal(putters[i].wrong, "");
+    }
+}
+
+static void test_job_graphs__more_threads_than_sessions__each_put_has_its_own_answer(void **state)
+{
+    struct fixture *fixture = *state;
+    pgk_ha *ha = handle_open(fixture, "a", "high-availability.postgres.max-connections", "2", NULL);
+    pgk_job_graphs *owner = shelf_open(ha, PGK_UNFENCED, NULL);
+    pgk_job_graphs *store = shelf_open(ha, PGK_UNFENCED, NULL);
+    pgk_error err;
+
+    for (int i = 0; i < CROWD; i++) {
+        pgk_uuid job = job_number(i);
+        CHECK_OK(pgk_job_graphs_put(owner, &job, "o", 1, &err), err);
+        job = job_number(100 + i);
+        CHECK_OK(pgk_job_graphs_put(store, &job, "o", 1, &err), err);
+    }
+    db_exec(fixture, "UPDATE pgkeeper.job_graph SET graph = graph");
+    run_crowd(store);
+    assert_int_equal(db_int(fixture, "SELECT count(*) FROM pgkeeper.job_graph"
+                                     " WHERE graph = 'b' AND version = 2"),
+                     CROWD * CROWD_TURNS);
+    assert_int_equal(db_int(fixture, "SELECT count(*) FROM pgkeeper.job_graph WHERE graph = 'o'"),
+                     2 * CROWD);
+    /* Some went together, or this test shows nothing. */
+    assert_true(db_int(fixture, "SELECT count(DISTINCT created_in) FROM pgkeeper.job_graph") <
+                db_int(fixture, "SELECT count(*) FROM pgkeeper.job_graph"));
+    pgk_job_graphs_free(owner);
+    pgk_job_graphs_free(store);
+    pgk_ha_free(ha);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -591,6 +672,7 @@ int main(void)
         DB_TEST(test_job_graphs__bytes__come_back_exactly_in_all_sizes),
         DB_TEST(test_job_graphs__deposed__fenced_and_nothing_written),
         DB_TEST(test_job_graphs__two_stores_and_many_threads__only_what_the_contract_allows),
+        DB_TEST(test_job_graphs__more_threads_than_sessions__each_put_has_its_own_answer),
     };
     return cmocka_run_group_tests_name("job_graphs", tests, fixture_group_setup,
                                        fixture_group_teardown);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "backend/postgres/keeper.h"
+#include "backend/postgres/put_queue.h"
 #include "backend/postgres/work.h"
 #include "core/error.h"
 
@@ -56,35 +57,49 @@ static pgk_status named(pgk_error *err, pgk_status status, const pgk_uuid *job_i
     return error_set(err, status, ORIGIN, "graph %s %s", hex, what);
 }
 
-static pgk_status put(struct backend *backend, const struct store_write *write,
-                      const pgk_uuid *store_id, const pgk_uuid *job_id, const pgk_uuid *known,
-                      const struct store_bytes *graph, pgk_error *err)
+pgk_status put_refused(const struct put_request *put, pgk_error *err)
+{
+    if (put->known == NULL) {
+        return named(err, PGK_ERR_ALREADY_EXISTS, put->job_id,
+                     "is there and this store does not own it; recover it first");
+    }
+    return named(err, PGK_ERR_CONFLICT, put->job_id,
+                 "was changed by somebody else since this store knew it; recover it to see");
+}
+
+pgk_status put_alone(struct backend *backend, const struct put_request *put, pgk_error *err)
 {
     struct work work;
     struct work_answer answer = {0};
     work_begin(&work, STMT_JOB_GRAPH_PUT);
-    work_token(&work, write->token);
+    work.deadline_ns = put->deadline_ns;
+    work_token(&work, put->write->token);
     work_text(&work, backend->settings->cluster_id);
-    work_uuid(&work, job_id);
-    work_uuid(&work, store_id);
-    work_uuid(&work, &write->op_id);
-    work_uuid(&work, known);
-    work_bytes(&work, graph->data, graph->length);
-    work_bytes(&work, graph->digest, graph->digest_length);
+    work_uuid(&work, put->job_id);
+    work_uuid(&work, put->store_id);
+    work_uuid(&work, &put->write->op_id);
+    work_uuid(&work, put->known);
+    work_bytes(&work, put->graph->data, put->graph->length);
+    work_bytes(&work, put->graph->digest, put->graph->digest_length);
     work.settle = (struct settle){.rule = SETTLE_FOUND_IS_DONE,
                                   .what = "job_graph",
-                                  .job_id = *job_id,
-                                  .op_id = write->op_id};
+                                  .job_id = *put->job_id,
+                                  .op_id = put->write->op_id};
     pgk_status status = work_write(backend, &work, &answer, err);
-    if (status == PGK_OK && !answer.settled && cell_is(answer.result, 0, 0, "exists")) {
-        status = named(err, PGK_ERR_ALREADY_EXISTS, job_id,
-                       "is there and this store does not own it; recover it first");
-    } else if (status == PGK_OK && !answer.settled && !cell_is(answer.result, 0, 0, "done")) {
-        status = named(err, PGK_ERR_CONFLICT, job_id,
-                       "was changed by somebody else since this store knew it; recover it to see");
+    if (status == PGK_OK && !answer.settled && !cell_is(answer.result, 0, 0, "done")) {
+        status = put_refused(put, err);
     }
     PQclear(answer.result);
     return status;
+}
+
+static pgk_status put(struct backend *backend, const struct store_write *write,
+                      const pgk_uuid *store_id, const pgk_uuid *job_id, const pgk_uuid *known,
+                      const struct store_bytes *graph, pgk_error *err)
+{
+    struct put_request request = {
+        .write = write, .store_id = store_id, .job_id = job_id, .known = known, .graph = graph};
+    return put_queue_put(backend, &request, err);
 }
 
 static pgk_status put_requirements(struct backend *backend, const struct store_write *write,

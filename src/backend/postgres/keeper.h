@@ -10,6 +10,7 @@
 
 #include "backend/backend.h"
 #include "backend/postgres/pool.h"
+#include "backend/postgres/put_queue.h"
 #include "backend/postgres/rules.h"
 #include "backend/postgres/session.h"
 #include "backend/postgres/text_array.h"
@@ -83,6 +84,7 @@ struct backend {
     char incarnation[PGK_UUID_TEXT_SIZE];
     struct link_memory memory;
     struct pool pool;
+    struct put_queue puts;
     struct wake wake;
     struct thread thread;
 

@@ -141,6 +141,7 @@ static void backend_destroy(struct backend *backend)
         free(group);
     }
     errand_free(backend->errand);
+    put_queue_destroy(&backend->puts);
     pool_destroy(&backend->pool);
     pthread_mutex_destroy(&backend->memory.lock);
     wake_close(&backend->wake);
@@ -176,6 +177,10 @@ static pgk_status postgres_open(const struct backend_env *env, struct backend **
     if (status != PGK_OK) {
         goto fail_pool;
     }
+    status = put_queue_init(&backend->puts, backend->settings->max_connections, err);
+    if (status != PGK_OK) {
+        goto fail_puts;
+    }
     status = reach_once(backend, &request, err);
     if (status == PGK_OK) {
         status = thread_start(&backend->thread, "pgk-keeper", keeper_main, backend, err);
@@ -187,6 +192,8 @@ static pgk_status postgres_open(const struct backend_env *env, struct backend **
     *ret_backend = backend;
     return PGK_OK;
 
+fail_puts:
+    pool_destroy(&backend->pool);
 fail_pool:
     pthread_mutex_destroy(&backend->memory.lock);
 fail_memory:

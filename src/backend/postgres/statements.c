@@ -31,6 +31,7 @@ const struct statement statements[STMT_COUNT] = {
     [STMT_JOB_GRAPH_START] = {"job_graph_start", sql_job_graph_start, 5, 1},
     [STMT_JOB_GRAPH_STOP] = {"job_graph_stop", sql_job_graph_stop, 1, 1},
     [STMT_JOB_GRAPH_PUT] = {"job_graph_put", sql_job_graph_put, 9, 3},
+    [STMT_JOB_GRAPH_PUT_MANY] = {"job_graph_put_many", sql_job_graph_put_many, 9, 3},
     [STMT_JOB_GRAPH_RECOVER] = {"job_graph_recover", sql_job_graph_recover, 5, 8},
     [STMT_JOB_GRAPH_RECOVER_ALL] = {"job_graph_recover_all", sql_job_graph_recover_all, 2, 8},
     [STMT_JOB_GRAPH_LIST] = {"job_graph_list", sql_job_graph_list, 1, 2},

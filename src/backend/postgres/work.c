@@ -405,8 +405,11 @@ static pgk_status give_up(const struct attempts *a, pgk_status status, const pgk
 pgk_status work_write(struct backend *backend, struct work *work, struct work_answer *ret_answer,
                       pgk_error *err)
 {
-    struct attempts a = {
-        .backend = backend, .work = work, .deadline_ns = clock_now_ns() + timeout_ns(backend)};
+    struct attempts a = {.backend = backend,
+                         .work = work,
+                         .deadline_ns = work->deadline_ns != 0
+                                            ? work->deadline_ns
+                                            : clock_now_ns() + timeout_ns(backend)};
     struct retry retry = {.settings = backend->settings, .deadline_ns = a.deadline_ns};
     for (;;) {
         pgk_error local;

@@ -34,6 +34,7 @@ struct work {
     enum statement_id id;
     const pgk_token *token; /* of work_token() */
     struct settle settle;   /* fill it before work_write(), if it can be settled */
+    int64_t deadline_ns;    /* of work_write(); 0: the statement timeout from now */
     int count;
     size_t bytes; /* of all parameters */
     const char *values[STATEMENT_MAX_PARAMS];
