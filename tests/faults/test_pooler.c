@@ -64,7 +64,9 @@ static void start_pooler(struct pooler *pooler, struct fixture *fixture, const c
     FILE *ini = fopen(pooler->ini, "we");
     assert_non_null(ini);
     fprintf(ini,
-            "[databases]\n* = host=%s port=%d user=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+            "[databases]\n* = host=%s port=%d user=%s connect_query='SET synchronous_commit = off;"
+            " SET statement_timeout = 12345; SET lock_timeout = 12345'\n[pgbouncer]\nlisten_addr = "
+            "127.0.0.1\n"
             "listen_port = %d\nunix_socket_dir =\nauth_type = any\npool_mode = %s\n"
             "default_pool_size = 3\nmax_client_conn = 100\nlog_connections = 0\n"
             "log_disconnections = 0\nlog_pooler_errors = 0\nlog_stats = 0\n",
@@ -124,6 +126,18 @@ static void test_pooler__transaction_mode_and_polling_client__follows_leaders(vo
     check_beliefs(fixture);
 }
 
+/* Writes of graphs tell the settings that they run with. */
+static void watch_settings(struct fixture *fixture)
+{
+    db_exec(fixture, "CREATE TABLE public.settings (seen text);"
+                     "CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                     " INSERT INTO public.settings SELECT concat_ws(' ',"
+                     " current_setting('synchronous_commit'), current_setting('statement_timeout'),"
+                     " current_setting('lock_timeout')); RETURN NULL; END $$;"
+                     "CREATE TRIGGER note AFTER INSERT OR UPDATE ON pgkeeper.job_graph"
+                     " FOR EACH ROW EXECUTE FUNCTION public.note()");
+}
+
 static void
 test_pooler__transaction_mode_and_polling_client__keeps_graphs_without_a_fence(void **state)
 {
@@ -141,10 +155,14 @@ test_pooler__transaction_mode_and_polling_client__keeps_graphs_without_a_fence(v
         handle_open_client(fixture, "c", "high-availability.postgres.uri", pooler.conninfo,
                            "retrieval.mode", "poll", "retrieval.poll-interval", "100 ms", NULL);
     pgk_job_graphs *store = shelf_open(ha, PGK_UNFENCED, &listener);
+    watch_settings(fixture);
     CHECK_OK(pgk_job_graphs_put(store, &job, "one", 3, &err), err);
     CHECK_OK(pgk_job_graphs_put(store, &job, "two", 3, &err), err);
     shelf_expect(store, &job, 2, "two", NULL);
     CHECK_OK(pgk_job_graphs_put(store, &job, large, sizeof(large), &err), err);
+    /* The pooler's session has others. A large write has no statement_timeout. */
+    db_wait(fixture, "on 0 9s,on 9s 9s", WAIT_LONG_MS,
+            "SELECT string_agg(DISTINCT seen, ',') FROM public.settings");
     db_exec(fixture,
             "INSERT INTO pgkeeper.job_graph (cluster_id, job_id, graph, sha256)"
             " VALUES ('" FIXTURE_CLUSTER "', '%s', 'g', sha256('g'))",

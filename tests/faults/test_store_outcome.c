@@ -60,8 +60,9 @@ static void open_scene(struct scene *scene, void **state)
     memset(scene, 0, sizeof(*scene));
     scene->fixture = *state;
     scene->proxy = fixture_proxy(scene->fixture, conninfo, sizeof(conninfo));
-    /* A client: no session but the work sessions. */
+    /* A client: no session but the work sessions. The server shows such a cluster id differently. */
     scene->ha = handle_open_client(scene->fixture, "a", "high-availability.postgres.uri", conninfo,
+                                   "high-availability.cluster-id", "caf\xC3\xA9",
                                    "high-availability.postgres.statement-timeout", "3 s", NULL);
     scene->c.store = shelf_open(scene->ha, PGK_UNFENCED, NULL);
     scene->c.job = job_number(1);

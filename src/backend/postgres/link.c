@@ -76,17 +76,30 @@ static bool send_one(const struct link *link, enum statement_id id, const char *
                                NULL, 0) == 1;
 }
 
+/* The server gives up first: its word that nothing was done is better than no word. */
+static int limit_ms(const struct settings *settings)
+{
+    return settings->statement_timeout_ms - settings->statement_timeout_ms / 10;
+}
+
+void link_limit(const struct settings *settings, char out[LINK_LIMIT_SIZE])
+{
+    snprintf(out, LINK_LIMIT_SIZE, "%d", limit_ms(settings));
+}
+
 /*
- * Behind a pooler the search_path goes before each statement, in one pipeline without a sync
+ * Behind a pooler the settings go before each statement, in one pipeline without a sync
  * between them: one transaction, hence one server session.
  */
 static bool send_pooled(const struct link *link, enum statement_id id, const char *const *params,
-                        const char *schema)
+                        const struct settings *settings)
 {
-    char *path = search_path_of(schema);
-    const char *const path_params[1] = {path};
+    char *path = search_path_of(settings->schema);
+    char limit[LINK_LIMIT_SIZE];
+    const char *const first_params[2] = {path, limit};
+    link_limit(settings, limit);
     bool sent = path != NULL && PQenterPipelineMode(link->conn) == 1 &&
-                send_one(link, STMT_USE_SCHEMA, path_params) && send_one(link, id, params) &&
+                send_one(link, STMT_USE_SCHEMA, first_params) && send_one(link, id, params) &&
                 PQpipelineSync(link->conn) == 1;
     free(path);
     return sent;
@@ -95,8 +108,7 @@ static bool send_pooled(const struct link *link, enum statement_id id, const cha
 bool link_send(const struct link *link, enum statement_id id, const char *const *params,
                const struct settings *settings)
 {
-    bool sent =
-        link->pooled ? send_pooled(link, id, params, settings->schema) : send_one(link, id, params);
+    bool sent = link->pooled ? send_pooled(link, id, params, settings) : send_one(link, id, params);
     return sent && PQflush(link->conn) >= 0;
 }
 
@@ -246,11 +258,8 @@ static struct timeouts timeouts_of(const struct link_request *request)
         return (struct timeouts){0, 10000, profile->heartbeat_ms};
     case ROLE_LISTENER:
         return (struct timeouts){0, 10000, profile->heartbeat_ms};
-    default: {
-        /* The server gives up first: its word that nothing was done is better than no word. */
-        int limit_ms = settings->statement_timeout_ms - settings->statement_timeout_ms / 10;
-        return (struct timeouts){0, limit_ms, limit_ms};
-    }
+    default:
+        return (struct timeouts){0, limit_ms(settings), limit_ms(settings)};
     }
 }
 
@@ -261,6 +270,12 @@ void link_application_name(const struct link_request *request, char out[LINK_NAM
     text_copy(cluster_id, sizeof(cluster_id), request->settings->cluster_id);
     snprintf(out, LINK_NAME_SIZE, "pgkeeper:%s:%s:%.8s", cluster_id,
              session_role_name(request->role), request->id);
+    /* What the server would make of other bytes differs by version: end_former compares names. */
+    for (char *c = out; *c != '\0'; c++) {
+        if (*c < 0x20 || *c > 0x7e) {
+            *c = '?';
+        }
+    }
 }
 
 static pgk_status set_up(const struct link_request *request, const struct link *link,

@@ -51,6 +51,11 @@ struct link {
 
 /* Bytes of an application_name, terminator included. */
 #define LINK_NAME_SIZE 64
+/* statement_timeout and lock_timeout of a statement that waits for an answer. */
+#define LINK_LIMIT_SIZE 12
+void link_limit(const struct settings *settings, char out[LINK_LIMIT_SIZE]);
+
+/* ASCII only. */
 void link_application_name(const struct link_request *request, char out[LINK_NAME_SIZE]);
 
 /*

@@ -7,7 +7,7 @@
 const struct statement statements[STMT_COUNT] = {
     [STMT_PROBE] = {"probe", sql_session_probe, 0, 7},
     [STMT_SETUP] = {"setup", sql_session_setup, 8, 16},
-    [STMT_USE_SCHEMA] = {"use_schema", sql_session_use_schema, 1, 1},
+    [STMT_USE_SCHEMA] = {"use_schema", sql_session_use_schema, 2, 4},
     [STMT_SCHEMA_VERSION] = {"schema_version", sql_session_schema_version, 0, 2},
     [STMT_SCHEMA_HIDDEN] = {"schema_hidden", sql_session_schema_hidden, 1, 1},
     [STMT_REHEARSE] = {"rehearse", sql_session_rehearse, 0, 1},
@@ -27,7 +27,7 @@ const struct statement statements[STMT_COUNT] = {
     [STMT_LISTEN] = {"listen", sql_retrieval_listen, 1, 1},
     [STMT_READ] = {"read", sql_retrieval_read, 4, 9},
     [STMT_END_FORMER] = {"end_former", sql_session_end_former, 3, 1},
-    [STMT_STREAM] = {"stream", sql_session_stream, 1, 3},
+    [STMT_STREAM] = {"stream", sql_session_stream, 2, 5},
     [STMT_JOB_GRAPH_START] = {"job_graph_start", sql_job_graph_start, 5, 1},
     [STMT_JOB_GRAPH_STOP] = {"job_graph_stop", sql_job_graph_stop, 1, 1},
     [STMT_JOB_GRAPH_PUT] = {"job_graph_put", sql_job_graph_put, 9, 3},

@@ -34,12 +34,15 @@ bool work_link_send(const struct link *link, const struct work *work,
                     const struct settings *settings, bool streaming)
 {
     struct work first;
+    char limit[LINK_LIMIT_SIZE];
     if (!link->pooled && !streaming) {
         return send_one(link, work);
     }
     char *path = search_path_of(settings->schema);
     work_begin(&first, streaming ? STMT_STREAM : STMT_USE_SCHEMA);
     work_text(&first, path);
+    link_limit(settings, limit);
+    work_text(&first, limit);
     bool sent = path != NULL && PQenterPipelineMode(link->conn) == 1 && send_one(link, &first) &&
                 send_one(link, work) && PQpipelineSync(link->conn) == 1;
     free(path);
