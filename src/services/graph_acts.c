@@ -48,8 +48,10 @@ static pgk_status take_entry(struct graph_act *act, const pgk_uuid *job_id, cons
     act->entry = entry;
     act->owned = entry->owned;
     act->op_id = entry->op_id;
-    act->unsure = entry->unsure;
-    act->unsure_op_id = entry->unsure_op_id;
+    act->unsure_count = entry->unsure_count;
+    if (entry->unsure_count > 0) {
+        memcpy(act->unsure, entry->unsure, entry->unsure_count * sizeof(*entry->unsure));
+    }
     return PGK_OK;
 }
 
@@ -118,8 +120,7 @@ static void note_unsure(struct graph_act *act, const pgk_uuid *op_id)
 {
     pthread_mutex_lock(&act->call.ha->lock);
     if (act->generation == act->store->generation) {
-        act->entry->unsure = true;
-        act->entry->unsure_op_id = *op_id;
+        graph_set_doubt(act->entry, op_id);
     }
     pthread_mutex_unlock(&act->call.ha->lock);
 }
@@ -139,7 +140,7 @@ static const struct job_graph_ops *ops_of(const struct graph_act *act)
 
 /* ------------------------------------------------------------------ writes */
 
-/* A write of unknown outcome may have been done: then it is the one to go on from. */
+/* Any write of unknown outcome may have been done: then it is the one to go on from. */
 static pgk_status put(struct graph_act *act, const struct store_write *write,
                       const struct store_bytes *graph, pgk_error *err)
 {
@@ -147,9 +148,10 @@ static pgk_status put(struct graph_act *act, const struct store_write *write,
     const pgk_uuid *job_id = &act->entry->job_id;
     const pgk_uuid *known = act->owned ? &act->op_id : NULL;
 
-    if (act->unsure) {
+    for (size_t i = act->unsure_count; i > 0; i--) {
         pgk_status status = ops_of(act)->put(backend, write, &act->store_id, job_id,
-                                             &act->unsure_op_id, graph, err);
+                                             &act->unsure[i - 1], graph, err);
+
         if (status != PGK_ERR_CONFLICT) {
             return status;
         }
@@ -253,9 +255,10 @@ static pgk_status remove_graph(struct graph_act *act, pgk_error *err)
     const pgk_uuid *job_id = &act->entry->job_id;
     struct store_write write = new_write(act);
 
-    if (act->unsure) {
+    for (size_t i = act->unsure_count; i > 0; i--) {
         pgk_status status =
-            ops_of(act)->remove(backend, &write, &act->store_id, job_id, &act->unsure_op_id, err);
+            ops_of(act)->remove(backend, &write, &act->store_id, job_id, &act->unsure[i - 1], err);
+
         if (status != PGK_ERR_CONFLICT) {
             return status;
         }

@@ -40,11 +40,19 @@ static void drop_due(struct graph_set *set, struct graph_entry *entry)
     entry->due_removed = false;
 }
 
+static void forget_unsure(struct graph_entry *entry)
+{
+    free(entry->unsure);
+    entry->unsure = NULL;
+    entry->unsure_count = 0;
+}
+
 static void drop(struct graph_set *set, struct graph_entry *entry)
 {
     drop_due(set, entry);
     LIST_REMOVE(entry, chain);
     set->count--;
+    forget_unsure(entry);
     free(entry);
 }
 
@@ -60,7 +68,7 @@ void graph_set_clear(struct graph_set *set)
             if (entry->acting) {
                 drop_due(set, entry);
                 entry->owned = false;
-                entry->unsure = false;
+                forget_unsure(entry);
                 entry->told = false;
             } else {
                 drop(set, entry);
@@ -130,7 +138,7 @@ struct graph_entry *graph_set_get(struct graph_set *set, const pgk_uuid *job_id)
 
 void graph_set_tidy(struct graph_set *set, struct graph_entry *entry, bool listens)
 {
-    if (!listens && !entry->owned && !entry->acting && !entry->unsure) {
+    if (!listens && !entry->owned && !entry->acting && entry->unsure_count == 0) {
         drop(set, entry);
     }
 }
@@ -140,7 +148,7 @@ void graph_set_own(struct graph_set *set, struct graph_entry *entry, const pgk_u
     drop_due(set, entry);
     entry->owned = true;
     entry->op_id = *op_id;
-    entry->unsure = false;
+    forget_unsure(entry);
     entry->told = false;
 }
 
@@ -148,8 +156,23 @@ void graph_set_disown(struct graph_set *set, struct graph_entry *entry, bool the
 {
     drop_due(set, entry);
     entry->owned = false;
-    entry->unsure = false;
+    forget_unsure(entry);
     entry->told = there;
+}
+
+void graph_set_doubt(struct graph_entry *entry, const pgk_uuid *op_id)
+{
+    if (entry->unsure == NULL) {
+        entry->unsure = calloc(GRAPH_UNSURE_MAX, sizeof(*entry->unsure));
+    }
+    if (entry->unsure == NULL) {
+        return; /* the next put may be refused then, which is not wrong */
+    }
+    if (entry->unsure_count == GRAPH_UNSURE_MAX) {
+        entry->unsure_count--;
+        memmove(entry->unsure, entry->unsure + 1, entry->unsure_count * sizeof(*entry->unsure));
+    }
+    entry->unsure[entry->unsure_count++] = *op_id;
 }
 
 void graph_set_begin_read(struct graph_set *set)
@@ -184,8 +207,10 @@ static bool see(struct graph_set *set, const struct graph_id *id, uint64_t round
     if (hidden(set, entry)) {
         return false;
     }
-    if (entry->unsure && pgk_uuid_compare(&entry->unsure_op_id, &id->op_id) == 0) {
-        graph_set_own(set, entry, &id->op_id); /* it was done */
+    for (size_t i = 0; i < entry->unsure_count; i++) {
+        if (pgk_uuid_compare(&entry->unsure[i], &id->op_id) == 0) {
+            graph_set_own(set, entry, &id->op_id); /* it was done */
+        }
     }
     if (!entry->owned && !entry->told) {
         entry->told = true;
@@ -209,7 +234,7 @@ static bool miss(struct graph_set *set, struct graph_entry *entry)
         entry->due_added = false;
     }
     entry->told = false;
-    if (!entry->due_removed && !entry->unsure) {
+    if (!entry->due_removed && entry->unsure_count == 0) {
         drop(set, entry);
     }
     return true;

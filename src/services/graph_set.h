@@ -11,12 +11,17 @@
 
 #include "backend/stores.h"
 
+/* How many writes of unknown outcome in a row are known by; the oldest is forgotten. */
+#define GRAPH_UNSURE_MAX 8
+
 struct graph_entry {
     pgk_uuid job_id;
     bool owned;
     pgk_uuid op_id; /* the write that is owned */
-    bool unsure;    /* a write whose outcome is unknown may stand instead: */
-    pgk_uuid unsure_op_id;
+    /* Writes whose outcome is unknown, any of which may stand instead: up to GRAPH_UNSURE_MAX, the
+     * latest last; NULL: none. */
+    pgk_uuid *unsure;
+    size_t unsure_count;
     bool acting;      /* a call of the store's is under way */
     uint64_t touched; /* when the last one ended */
     uint64_t seen;    /* read in which it was there */
@@ -53,6 +58,8 @@ void graph_set_tidy(struct graph_set *set, struct graph_entry *entry, bool liste
 void graph_set_own(struct graph_set *set, struct graph_entry *entry, const pgk_uuid *op_id);
 /* It is not owned now; `there`: and still there, of which nobody need be told. */
 void graph_set_disown(struct graph_set *set, struct graph_entry *entry, bool there);
+/* The outcome of this write is unknown. */
+void graph_set_doubt(struct graph_entry *entry, const pgk_uuid *op_id);
 
 /* A read begins; it ends with what was there. False: what the store did meanwhile hides something,
  * or memory is short. */

@@ -32,8 +32,8 @@ struct graph_act {
     struct graph_entry *entry; /* NULL: of no graph */
     bool owned;                /* as it was when the call began: */
     pgk_uuid op_id;
-    bool unsure;
-    pgk_uuid unsure_op_id;
+    pgk_uuid unsure[GRAPH_UNSURE_MAX];
+    size_t unsure_count;
 };
 
 /* INVALID_ARGUMENT, ILLEGAL_STATE. Calls on one graph take turns. job_id NULL: of no graph. */
