@@ -64,7 +64,7 @@ static void test_sentinel__waits_for_one_group__joins_and_leads_others_at_once(v
     part_contend(&waits, recorder, b, "weaver", "weaving");
     int64_t took_ns = 0;
     for (int round = 0; round < 20; round++) {
-        char name[16];
+        char name[32];
         struct part joins = {0};
         snprintf(name, sizeof(name), "spinner-%d", round);
         db_wait(fixture, "1", WAIT_LONG_MS, WAITING);
