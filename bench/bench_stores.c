@@ -31,18 +31,22 @@ static void on_grant(void *user, const pgk_uuid *session_id, int64_t epoch)
 
 static void on_revoke(void *user, const pgk_uuid *session_id, int64_t epoch)
 {
-    (void)user;
+    const struct leader *leader = user;
+
     (void)session_id;
-    fprintf(stderr, "bench: tenure %lld has ended\n", (long long)epoch);
+    if (!leader->closing) {
+        bench_fail("tenure %lld has ended in the middle", (long long)epoch);
+    }
 }
 
 void leader_open(struct leader *leader, int connections)
 {
     const pgk_contender contender = {
-        .size = sizeof contender, .grant = on_grant, .revoke = on_revoke};
+        .size = sizeof contender, .user = leader, .grant = on_grant, .revoke = on_revoke};
     char number[16];
     pgk_error err;
 
+    leader->closing = false;
     snprintf(number, sizeof number, "%d", connections);
     const char *const pairs[] = {"high-availability.postgres.max-connections", number, NULL};
     pgk_config *config = bench_config("", pairs);
@@ -63,6 +67,7 @@ void leader_open(struct leader *leader, int connections)
 
 void leader_close(struct leader *leader)
 {
+    leader->closing = true;
     pgk_job_graphs_free(leader->graphs);
     pgk_election_free(leader->election);
     pgk_ha_free(leader->ha);

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Runs the benchmarks on private servers and prints their tables; what they mean is in README.md.
-#   bench/run.sh [quick] [crash|resign|exclusive|listeners]...     (./dev bench builds first)
+#   bench/run.sh [quick] [crash|resign|exclusive|listeners|put|recover|memory|flat]...     (./dev bench builds first)
 set -euo pipefail
 build=${PGK_BUILD_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/build/release}
 
-many=100 some=100 few=100
+many=100 some=100 few=100 puts=1000 calls=200 rounds=15
 if [ "${1:-}" = quick ]; then
-    many=20 some=10 few=5
+    many=20 some=10 few=5 puts=300 calls=50 rounds=5
     shift
 fi
-[ $# -gt 0 ] || set -- crash resign exclusive listeners
+[ $# -gt 0 ] || set -- crash resign exclusive listeners put recover memory flat
 
 # A server of its own for each part: nothing of one is left to the next. fsync stays on.
 on_server() {
@@ -30,6 +30,10 @@ for part; do
                     "$build/bench/bench_listeners" "$listeners" "$some"
             done
             ;;
+        put) on_server "$build/bench/bench_stores" put "$puts" ;;
+        recover) on_server "$build/bench/bench_stores" recover "$rounds" ;;
+        memory) on_server "$build/bench/bench_stores" memory ;;
+        flat) on_server "$build/bench/bench_stores" flat "$calls" ;;
         *)
             echo "bench: there is no part \"$part\"" >&2
             exit 2

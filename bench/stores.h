@@ -8,6 +8,8 @@
 #ifndef PGK_BENCH_STORES_H
 #define PGK_BENCH_STORES_H
 
+#include <stdatomic.h>
+
 #include "harness.h"
 
 #define KB 1024
@@ -18,6 +20,7 @@ struct leader {
     pgk_election *election;
     pgk_token token;
     pgk_job_graphs *graphs;
+    atomic_bool closing;
 };
 
 /* Leads the cluster "bench" with `connections` work sessions at most, and starts its store. */
