@@ -19,12 +19,15 @@
 #define TOGETHER_MAX 32
 /* Larger graphs go alone: their bytes cost more than their commit. */
 #define TOGETHER_BYTES ((size_t)16 * 1024)
+/* A put that waits longer than usual writes take does not wait for a place: the others may hang on
+ * the locks of their rows. */
+#define PATIENCE_NS (20 * NS_PER_MS)
 #define OID_BYTEA 17
 #define OID_UUID 2950
 
 pgk_status put_queue_init(struct put_queue *queue, int connections, pgk_error *err)
 {
-    *queue = (struct put_queue){.limit = connections > 1 ? connections / 2 : 1};
+    *queue = (struct put_queue){.limit = connections > 7 ? connections / 4 : 1};
     queue->last = &queue->first;
     return mutex_init(&queue->lock, err);
 }
@@ -209,11 +212,11 @@ static size_t take_along(struct put_queue *queue, struct put_request *leader,
     return count;
 }
 
-/* Locked. Gives the leader's place to the first that waits. */
+/* Locked. Gives the leader's place to the first that waits, unless it was one too many. */
 static void hand_on(struct put_queue *queue)
 {
     struct put_request *put = queue->first;
-    if (put == NULL) {
+    if (put == NULL || queue->running > queue->limit) {
         queue->running--;
         return;
     }
@@ -264,9 +267,9 @@ static void leave_queue(struct put_queue *queue, const struct put_request *put)
 }
 
 /* Locked. Until it leads, or another thread has written it. */
-static pgk_status wait_in_queue(struct backend *backend, struct put_request *put, pgk_error *err)
+static pgk_status wait_in_queue(struct put_queue *queue, struct put_request *put, pgk_error *err)
 {
-    struct put_queue *queue = &backend->puts;
+    int64_t patience_ns = clock_now_ns() + PATIENCE_NS;
     pgk_status status = cond_init(&put->turn, err);
     if (status != PGK_OK) {
         return status;
@@ -277,16 +280,11 @@ static pgk_status wait_in_queue(struct backend *backend, struct put_request *put
     queue->last = &put->next;
     while (put->state == PUT_WAITING || put->state == PUT_TAKEN) {
         /* Once taken it lives by the deadline of who took it, who came first. */
-        bool taken = put->state == PUT_TAKEN;
-        bool timely =
-            cond_wait_until(&put->turn, &queue->lock, taken ? CLOCK_NEVER : put->deadline_ns);
-        if (!timely && put->state == PUT_WAITING) {
+        int64_t until_ns = put->state == PUT_TAKEN ? CLOCK_NEVER : patience_ns;
+        if (!cond_wait_until(&put->turn, &queue->lock, until_ns) && put->state == PUT_WAITING) {
             leave_queue(queue, put);
-            status = error_set(err, PGK_ERR_TIMEOUT, ORIGIN,
-                               "the %d work sessions that puts may use are in use; see "
-                               "high-availability.postgres.max-connections",
-                               queue->limit);
-            break;
+            queue->running++;
+            put->state = PUT_LEADS;
         }
     }
     pthread_cond_destroy(&put->turn);
@@ -307,7 +305,7 @@ pgk_status put_queue_put(struct backend *backend, struct put_request *put, pgk_e
         queue->running++;
         put->state = PUT_LEADS;
     } else {
-        status = wait_in_queue(backend, put, err);
+        status = wait_in_queue(queue, put, err);
     }
     pthread_mutex_unlock(&queue->lock);
     if (status != PGK_OK) {

@@ -1,7 +1,8 @@
 /*
- * backend/postgres/put_queue.h - puts of small graphs by many threads at a time: at most half of
- * the work sessions are given to them, and those that would have to wait are written together, in
- * one transaction, by whoever gets the next session. A commit costs more than a row.
+ * backend/postgres/put_queue.h - puts of small graphs by many threads at a time: a quarter of the
+ * work sessions is given to them, and those that would have to wait are written together, in one
+ * transaction, by whoever gets the next place; after a while they do not wait. A commit costs more
+ * than a row.
  *
  * The callers' threads; blocks. The queue's lock is never held across libpq.
  */
