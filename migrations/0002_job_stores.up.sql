@@ -108,7 +108,8 @@ CREATE TABLE job_result (
     CONSTRAINT job_result_failure_is_up_to_1_mib CHECK (octet_length(failure) <= 1048576),
     CONSTRAINT job_result_accumulators_have_a_digest CHECK ((accumulators IS NULL) = (accumulators_sha256 IS NULL)),
     CONSTRAINT job_result_format_version_is_positive CHECK (format_version > 0),
-    CONSTRAINT job_result_clean_has_a_time CHECK ((state = 'clean') = (clean_at IS NOT NULL))
+    CONSTRAINT job_result_clean_has_a_time CHECK ((state = 'clean') = (clean_at IS NOT NULL)),
+    CONSTRAINT job_result_times_are_finite CHECK (isfinite(job_started_at) AND isfinite(job_ended_at))
 );
 CREATE INDEX job_result_dirty ON job_result (cluster_id, job_id) WHERE state = 'dirty';
 CREATE INDEX job_result_by_age ON job_result (cluster_id, clean_at) WHERE state = 'clean';
@@ -172,7 +173,8 @@ CREATE TABLE checkpoint (
     CONSTRAINT checkpoint_state_is_known CHECK (state IN ('completed', 'discarding', 'retained')),
     CONSTRAINT checkpoint_savepoint_is_never_discarded CHECK (kind = 'checkpoint' OR state <> 'discarding'),
     CONSTRAINT checkpoint_has_either_metadata_or_pointer CHECK ((metadata IS NULL) <> (pointer IS NULL)),
-    CONSTRAINT checkpoint_pointer_is_1_to_4096_bytes CHECK (octet_length(pointer) BETWEEN 1 AND 4096)
+    CONSTRAINT checkpoint_pointer_is_1_to_4096_bytes CHECK (octet_length(pointer) BETWEEN 1 AND 4096),
+    CONSTRAINT checkpoint_completed_at_is_finite CHECK (isfinite(completed_at))
 );
 CREATE INDEX checkpoint_discarding ON checkpoint (cluster_id, job_id, checkpoint_id) WHERE state = 'discarding';
 ALTER TABLE checkpoint ALTER metadata SET STORAGE EXTERNAL;
@@ -197,6 +199,7 @@ CREATE TABLE checkpoint_counter (
     job_id     uuid NOT NULL,
     next_id    bigint NOT NULL,
     op_id      uuid NOT NULL,
+    set_op_id  uuid,
     epoch      bigint NOT NULL DEFAULT 0,
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (cluster_id, job_id),
@@ -207,6 +210,7 @@ COMMENT ON COLUMN checkpoint_counter.cluster_id IS 'high-availability.cluster-id
 COMMENT ON COLUMN checkpoint_counter.job_id IS 'Job.';
 COMMENT ON COLUMN checkpoint_counter.next_id IS 'The number that is issued next.';
 COMMENT ON COLUMN checkpoint_counter.op_id IS 'Id of the latest write.';
+COMMENT ON COLUMN checkpoint_counter.set_op_id IS 'Id of the latest write that set the number, so that it is not set again after others were issued; empty: none did.';
 COMMENT ON COLUMN checkpoint_counter.epoch IS 'Epoch of the writer; 0: without a fence, or by hand.';
 COMMENT ON COLUMN checkpoint_counter.updated_at IS 'When it was written last.';
 
@@ -380,7 +384,7 @@ CREATE TRIGGER by_hand_delete BEFORE DELETE ON checkpoint_counter
     FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION note_by_hand();
 
 -- ---------------------------------------------------------------------------------------------
--- Cleaning up. leadership_id NULL: without a fence.
+-- Cleaning up. leadership_id and epoch NULL: without a fence.
 
 CREATE FUNCTION cleanup_job(leadership_id integer, epoch bigint, cluster_id text, job_id uuid, store_id uuid DEFAULT NULL)
 RETURNS TABLE (removed bigint, dropped bigint)
@@ -392,9 +396,7 @@ DECLARE
     job     uuid := cleanup_job.job_id;
     n       bigint;
 BEGIN
-    IF cleanup_job.leadership_id IS NOT NULL THEN
-        PERFORM fence(cleanup_job.leadership_id, cleanup_job.epoch);
-    END IF;
+    PERFORM may_write(cleanup_job.leadership_id, cleanup_job.epoch);
     PERFORM set_config('pgkeeper.act', 'cleanup_job', true),
             set_config('pgkeeper.store', coalesce(cleanup_job.store_id::text, ''), true);
     DELETE FROM job_graph g WHERE g.cluster_id = cluster AND g.job_id = job;
@@ -410,6 +412,9 @@ BEGIN
     removed := removed + n;
     DELETE FROM leader r WHERE r.cluster_id = cluster AND r.component = 'job-' || job_hex(job);
     GET DIAGNOSTICS n = ROW_COUNT;
+    IF n > 0 THEN
+        PERFORM announce(cluster, 'leader');
+    END IF;
     removed := removed + n;
     PERFORM set_config('pgkeeper.act', '', true), set_config('pgkeeper.store', '', true);
     IF removed > 0 THEN
@@ -418,7 +423,7 @@ BEGIN
     END IF;
     RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION cleanup_job(integer, bigint, text, uuid, uuid) IS 'Removes every trace of a job but its result. Rows removed, and how many checkpoints among them were still discarding. leadership_id NULL: without a fence. store_id: the store that is not to be told.';
+COMMENT ON FUNCTION cleanup_job(integer, bigint, text, uuid, uuid) IS 'Removes every trace of a job but its result. Rows removed, and how many checkpoints among them were still discarding. leadership_id and epoch NULL: without a fence. store_id: the store that is not to be told.';
 
 CREATE FUNCTION cleanup_cluster(leadership_id integer, epoch bigint, cluster_id text, batch integer DEFAULT 1000)
 RETURNS TABLE (removed bigint, more boolean)
@@ -429,9 +434,7 @@ DECLARE
     cluster text := cleanup_cluster.cluster_id;
     n       bigint;
 BEGIN
-    IF cleanup_cluster.leadership_id IS NOT NULL THEN
-        PERFORM fence(cleanup_cluster.leadership_id, cleanup_cluster.epoch);
-    END IF;
+    PERFORM may_write(cleanup_cluster.leadership_id, cleanup_cluster.epoch);
     PERFORM set_config('pgkeeper.act', 'cleanup_cluster', true);
     -- What points goes before what is pointed to; the results last, so that no job is started again meanwhile.
     DELETE FROM job_graph g WHERE g.cluster_id = cluster AND g.job_id IN (
@@ -453,10 +456,28 @@ BEGIN
         SELECT x.job_id FROM job_result x WHERE x.cluster_id = cluster LIMIT batch - removed);
     GET DIAGNOSTICS n = ROW_COUNT;
     removed := removed + n;
-    more := removed >= batch;
+    -- Not by the count: rows that another session deleted first are missing from it.
+    more := EXISTS (SELECT FROM job_graph x WHERE x.cluster_id = cluster)
+         OR EXISTS (SELECT FROM checkpoint x WHERE x.cluster_id = cluster)
+         OR EXISTS (SELECT FROM checkpoint_counter x WHERE x.cluster_id = cluster)
+         OR EXISTS (SELECT FROM job_status x WHERE x.cluster_id = cluster)
+         OR EXISTS (SELECT FROM job_result x WHERE x.cluster_id = cluster);
     IF NOT more THEN
         DELETE FROM leader r WHERE r.cluster_id = cluster AND NOT EXISTS (
             SELECT FROM leadership l WHERE l.cluster_id = r.cluster_id AND l.group_name = r.group_name AND is_held(l.id));
+        GET DIAGNOSTICS n = ROW_COUNT;
+        removed := removed + n;
+        IF n > 0 THEN
+            PERFORM announce(cluster, 'leader');
+        END IF;
+        -- As job_graph/start.sql does: those of tenures that are over.
+        DELETE FROM job_store s WHERE s.store_id IN (
+            SELECT x.store_id FROM job_store x
+             WHERE x.cluster_id = cluster
+               AND CASE WHEN x.leadership_id IS NULL THEN x.started_at < clock_timestamp() - interval '1 day'
+                        ELSE NOT EXISTS (SELECT FROM leadership l WHERE l.id = x.leadership_id AND l.epoch = x.epoch
+                                                                    AND l.released_at IS NULL) END
+               FOR UPDATE OF x SKIP LOCKED);
         GET DIAGNOSTICS n = ROW_COUNT;
         removed := removed + n;
     END IF;
@@ -467,7 +488,7 @@ BEGIN
     END IF;
     RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION cleanup_cluster(integer, bigint, text, integer) IS 'Removes one batch of all that is stored under a cluster id, in a safe order; call it until more is false. Epochs, history and audit stay. leadership_id NULL: without a fence.';
+COMMENT ON FUNCTION cleanup_cluster(integer, bigint, text, integer) IS 'Removes one batch of all that is stored under a cluster id, in a safe order; call it until more is false; while others write, that may not come. Epochs, history and audit stay. leadership_id and epoch NULL: without a fence.';
 
 -- ---------------------------------------------------------------------------------------------
 -- Views for people. None reads a payload: octet_length() of a column stored EXTERNAL does not.
@@ -582,7 +603,9 @@ SELECT known.cluster_id,
         UNION SELECT cluster_id FROM job_graph
         UNION SELECT cluster_id FROM job_status
         UNION SELECT cluster_id FROM job_result
-        UNION SELECT cluster_id FROM checkpoint) known
+        UNION SELECT cluster_id FROM checkpoint
+        UNION SELECT cluster_id FROM checkpoint_counter
+        UNION SELECT cluster_id FROM job_store) known
  CROSS JOIN LATERAL (
        SELECT count(*) FILTER (WHERE x.state = 'completed') AS completed,
               count(*) FILTER (WHERE x.state = 'discarding') AS discarding,

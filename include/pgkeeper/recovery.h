@@ -58,7 +58,8 @@ PGK_API pgk_status pgk_ha_recover(pgk_ha *ha, pgk_job_graphs *graphs, const pgk_
  * All or nothing; idempotent; PGK_OK for an unknown job. Entries that are discarding go too, with
  * what they know of external data: discard first (pgk_ha_discard_pending), *ret_dropped (may be
  * NULL) says how many were dropped. PGK_ERR_FENCED, PGK_ERR_OUTCOME_UNKNOWN: again is safe.
- * Since 0.1.
+ * While the job is written by somebody else too, a call that has to be sent again inside may remove
+ * what was written after it was sent first: end a job when nothing of it runs. Since 0.1.
  */
 PGK_API pgk_status pgk_ha_cleanup_job(pgk_ha *ha, const pgk_token *token, const pgk_uuid *job_id,
                                       int64_t *ret_dropped, pgk_error *err);
@@ -69,7 +70,8 @@ PGK_API pgk_status pgk_ha_cleanup_job(pgk_ha *ha, const pgk_token *token, const 
  * never holds much at once, and in an order in which no entry points to what is gone. Other cluster
  * ids stay untouched. Stays: the epochs (or old tokens would pass the fence again), history and
  * audit. *ret_removed (may be NULL): rows, also when a later batch failed; calling again goes on
- * where it stopped. PGK_ERR_FENCED. Since 0.1.
+ * where it stopped. PGK_ERR_FENCED. PGK_ERR_CONFLICT: others go on writing under the cluster id, so
+ * that it does not become empty. Since 0.1.
  */
 PGK_API pgk_status pgk_ha_cleanup_all(pgk_ha *ha, const pgk_token *token, int64_t *ret_removed,
                                       pgk_error *err);

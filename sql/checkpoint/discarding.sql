@@ -3,7 +3,7 @@
 -- $5 at most so many.
 -- Columns: job id, checkpoint id, kind, retention, completed (milliseconds since 1970), epoch, SHA-256, metadata,
 -- pointer; ascending. Safe to retry.
-SELECT c.job_id, c.checkpoint_id, c.kind, c.retention, floor(extract(epoch FROM c.completed_at) * 1000)::bigint, c.epoch,
+SELECT c.job_id, c.checkpoint_id, c.kind, c.retention, round(extract(epoch FROM c.completed_at) * 1000)::bigint, c.epoch,
        c.sha256, c.metadata, c.pointer
   FROM checkpoint c
  WHERE c.cluster_id = $1::text AND c.state = 'discarding' AND ($2::uuid IS NULL OR c.job_id = $2::uuid)

@@ -1,5 +1,6 @@
 -- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 job id.
--- Column: outcome (done, missing); SQLSTATE PK001 when fenced. Safe to retry.
+-- Column: outcome (done, missing); SQLSTATE PK001 when fenced. Safe to retry, unless somebody else
+-- writes the same status meanwhile: the repetition then removes that, there being no id of this write to know it by.
 WITH f AS MATERIALIZED (
     SELECT may_write($1::integer, $2::bigint) AS ok,
            set_config('pgkeeper.act', 'clear', true)),

@@ -2,7 +2,7 @@
 -- Columns: job id, state, status, job name, started, ended (milliseconds since 1970), net runtime in ms, failure,
 -- SHA-256 of accumulators, accumulators, format version, epoch; ascending by job. Any number of rows; safe to retry.
 SELECT r.job_id, r.state, r.status, r.job_name,
-       floor(extract(epoch FROM r.job_started_at) * 1000)::bigint, floor(extract(epoch FROM r.job_ended_at) * 1000)::bigint,
+       round(extract(epoch FROM r.job_started_at) * 1000)::bigint, round(extract(epoch FROM r.job_ended_at) * 1000)::bigint,
        r.net_runtime_ms, r.failure, r.accumulators_sha256, r.accumulators, r.format_version, r.epoch
   FROM job_result r
  WHERE r.cluster_id = $1::text AND ($2::text IS NULL OR r.state = $2::text) AND ($3::uuid IS NULL OR r.job_id = $3::uuid)

@@ -12,7 +12,7 @@
 --   discard: 3 kind, 4 retention, 5 pointer, 16 checkpoint id, 17 completed, 18 epoch
 -- Times are milliseconds since 1970.
 SELECT 'result', r.job_id, r.status, r.job_name, r.failure, r.format_version, r.net_runtime_ms,
-       floor(extract(epoch FROM r.job_started_at) * 1000)::bigint, floor(extract(epoch FROM r.job_ended_at) * 1000)::bigint,
+       round(extract(epoch FROM r.job_started_at) * 1000)::bigint, round(extract(epoch FROM r.job_ended_at) * 1000)::bigint,
        r.epoch, r.accumulators_sha256, r.accumulators,
        NULL::bytea, NULL::bytea, NULL::uuid, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bytea, NULL::bytea
   FROM job_result r
@@ -20,7 +20,7 @@ SELECT 'result', r.job_id, r.status, r.job_name, r.failure, r.format_version, r.
 UNION ALL
 SELECT 'job', g.job_id, c.kind, c.retention, c.pointer, NULL, g.version, coalesce(n.next_id, 1), NULL,
        g.epoch, g.sha256, g.graph, g.requirements_sha256, g.requirements, g.op_id,
-       c.checkpoint_id, floor(extract(epoch FROM c.completed_at) * 1000)::bigint, c.epoch, c.sha256, c.metadata
+       c.checkpoint_id, round(extract(epoch FROM c.completed_at) * 1000)::bigint, c.epoch, c.sha256, c.metadata
   FROM job_graph g
   LEFT JOIN checkpoint_counter n ON n.cluster_id = g.cluster_id AND n.job_id = g.job_id
   LEFT JOIN (SELECT x.job_id, max(x.checkpoint_id) AS checkpoint_id FROM checkpoint x
@@ -30,6 +30,6 @@ SELECT 'job', g.job_id, c.kind, c.retention, c.pointer, NULL, g.version, coalesc
    AND NOT EXISTS (SELECT FROM job_result r WHERE r.cluster_id = g.cluster_id AND r.job_id = g.job_id)
 UNION ALL
 SELECT 'discard', c.job_id, c.kind, c.retention, c.pointer, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-       c.checkpoint_id, floor(extract(epoch FROM c.completed_at) * 1000)::bigint, c.epoch, NULL, NULL
+       c.checkpoint_id, round(extract(epoch FROM c.completed_at) * 1000)::bigint, c.epoch, NULL, NULL
   FROM checkpoint c
  WHERE $5::boolean AND c.cluster_id = $1::text AND c.state = 'discarding'

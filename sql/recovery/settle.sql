@@ -10,4 +10,4 @@ SELECT CASE $1::text
        WHEN 'checkpoint' THEN EXISTS (SELECT FROM checkpoint x WHERE x.cluster_id = $2::text AND x.job_id = $3::uuid
                                                                  AND x.checkpoint_id = $4::bigint AND x.op_id = $5::uuid)
        WHEN 'checkpoint_counter' THEN EXISTS (SELECT FROM checkpoint_counter x WHERE x.cluster_id = $2::text AND x.job_id = $3::uuid
-                                                                                 AND x.op_id = $5::uuid) END
+                                                                                 AND $5::uuid IN (x.op_id, x.set_op_id)) END

@@ -14,6 +14,9 @@
 #include "stores.h"
 #include "verbs.h"
 
+#define CLEANUP_BATCH 1000 /* as in sql/cleanup/cluster.sql */
+#define SHORT_BATCHES 1000 /* in a row: others remove, or write, what is there */
+
 const char help_cleanup[] =
     "usage: pgkeeper cleanup job ID  [--force] [--dry-run] [--yes] [--format F]\n"
     "       pgkeeper cleanup cluster [--force] [--dry-run] [--yes] [--format F]\n"
@@ -95,6 +98,7 @@ static int remove_cluster(struct db *db)
 {
     const char *values[] = {db_cluster(db)};
     int64_t removed = 0;
+    int missed = 0;
     for (bool more = true; more;) {
         DB_RESULT *batch = NULL;
         int code = db_act(db, sql_cleanup_cluster, 1, values, NULL, NULL, &batch);
@@ -104,6 +108,14 @@ static int remove_cluster(struct db *db)
         }
         removed += db_int(batch, 0, 0);
         more = db_bool(batch, 0, 1);
+        missed = db_int(batch, 0, 0) < CLEANUP_BATCH ? missed + 1 : 0;
+        if (more && missed >= SHORT_BATCHES) {
+            say(db->cli,
+                "cluster \"%s\" is not empty after %" PRId64
+                " rows were removed: others still write to it; stop them and run it again",
+                db_cluster(db), removed);
+            return CLI_FAILED;
+        }
     }
     return print_removed(db->cli, db_cluster(db), removed);
 }

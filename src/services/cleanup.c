@@ -4,11 +4,16 @@
  */
 #include <pgkeeper/recovery.h>
 
+#include <inttypes.h>
+
 #include "core/text.h"
 #include "services/graph_end.h"
 
 /* So many rows go in one transaction. */
 #define CLEANUP_BATCH 1000
+
+/* So many batches in a row may fall short while there is more: others remove it, or write it. */
+#define CLEANUP_SHORT_BATCHES 1000
 
 pgk_status pgk_ha_cleanup_job(pgk_ha *ha, const pgk_token *token, const pgk_uuid *job_id,
                               int64_t *ret_dropped, pgk_error *err)
@@ -50,6 +55,7 @@ static pgk_status cleanup_all(struct store *store, int64_t *removed, pgk_error *
 {
     const pgk_ha *ha = store->ha;
     bool more = true;
+    int missed = 0;
 
     while (more) {
         int64_t batch = 0;
@@ -61,6 +67,13 @@ static pgk_status cleanup_all(struct store *store, int64_t *removed, pgk_error *
             return status;
         }
         *removed += batch;
+        missed = batch < CLEANUP_BATCH ? missed + 1 : 0;
+        if (more && missed >= CLEANUP_SHORT_BATCHES) {
+            return error_set(err, PGK_ERR_CONFLICT, "ha.cleanup_all",
+                             "cluster \"%s\" is not empty after %" PRId64 " rows were removed: "
+                             "others still write to it; stop them and clean up again",
+                             ha->settings->cluster_id, *removed);
+        }
     }
     return PGK_OK;
 }

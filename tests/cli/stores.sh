@@ -190,7 +190,8 @@ stderr_has 'nothing was done'
 rows="SELECT sum(n) FROM (SELECT count(*) AS n FROM pgkeeper.job_graph WHERE cluster_id = '/default'
     UNION ALL SELECT count(*) FROM pgkeeper.job_status WHERE cluster_id = '/default' UNION ALL SELECT count(*) FROM pgkeeper.job_result WHERE cluster_id = '/default'
     UNION ALL SELECT count(*) FROM pgkeeper.checkpoint WHERE cluster_id = '/default' UNION ALL SELECT count(*) FROM pgkeeper.checkpoint_counter WHERE cluster_id = '/default'
-    UNION ALL SELECT count(*) FROM pgkeeper.leader WHERE cluster_id = '/default') x"
+    UNION ALL SELECT count(*) FROM pgkeeper.leader WHERE cluster_id = '/default'
+    UNION ALL SELECT count(*) FROM pgkeeper.job_store WHERE cluster_id = '/default') x"
 before=$(value "$rows")
 expect 0 cleanup cluster --yes --format json
 json_is "$before" '$[0].removed'

@@ -1,6 +1,6 @@
 -- The job stores as tables: what they refuse, what they note when changed by hand, what the views say.
 BEGIN;
-SELECT plan(50);
+SELECT plan(62);
 
 SELECT columns_are(current_schema(), 'job_graph',
     ARRAY['cluster_id', 'job_id', 'graph', 'sha256', 'version', 'requirements', 'requirements_sha256', 'op_id', 'epoch', 'owners',
@@ -44,6 +44,8 @@ SELECT throws_like($$SELECT pg_temp.result(failure => repeat('x', 1048577))$$, '
 SELECT throws_like($$SELECT pg_temp.result(accumulators => '\x01')$$, '%job_result_accumulators_have_a_digest%', 'accumulators have a digest');
 SELECT throws_like($$SELECT pg_temp.result(format => 0)$$, '%job_result_format_version_is_positive%', 'formats are positive');
 SELECT throws_like($$SELECT pg_temp.result(state => 'clean')$$, '%job_result_clean_has_a_time%', 'clean has a time');
+SELECT throws_like(format($$INSERT INTO job_result (cluster_id, job_id, status, %I) VALUES ('c', gen_random_uuid(), 'FAILED', 'infinity')$$, c),
+    '%job_result_times_are_finite%', c || ' is finite') FROM unnest('{job_started_at,job_ended_at}'::text[]) c;
 SELECT lives_ok($$SELECT pg_temp.result(format => 99)$$, 'a format of later versions can be stored');
 
 SELECT throws_like($$INSERT INTO job_status VALUES ('c', gen_random_uuid(), 'PENDING', gen_random_uuid())$$, '%job_status_is_known%',
@@ -65,6 +67,9 @@ SELECT throws_like($$SELECT pg_temp.checkpoint(kind => 'savepoint', state => 'di
 SELECT throws_like($$SELECT pg_temp.checkpoint()$$, '%checkpoint_has_either_metadata_or_pointer%', 'metadata or pointer');
 SELECT throws_like($$SELECT pg_temp.checkpoint(metadata => '\x01', pointer => 'p')$$, '%checkpoint_has_either_metadata_or_pointer%', 'not both');
 SELECT throws_like($$SELECT pg_temp.checkpoint(metadata => '')$$, '%payload_is_1_byte_to_256_mib%', 'metadata is not empty');
+SELECT throws_like($$INSERT INTO checkpoint (cluster_id, job_id, checkpoint_id, pointer, sha256, completed_at)
+                      VALUES ('c', gen_random_uuid(), 1, 'p', sha256('p'), '-infinity')$$,
+    '%checkpoint_completed_at_is_finite%', 'completed_at is finite');
 SELECT throws_like($$SELECT pg_temp.checkpoint(pointer => repeat('x', 4097))$$, '%checkpoint_pointer_is_1_to_4096_bytes%', 'pointers have a limit');
 
 -- By hand: noted, a new op_id, no payload in the audit.
@@ -118,6 +123,39 @@ SELECT is((SELECT count(*) FROM job_result WHERE cluster_id = 'c'), 1::bigint, '
 SELECT results_eq($$SELECT * FROM cleanup_cluster(NULL, NULL, 'c', 1)$$, $$VALUES (1::bigint, true)$$, 'cleanup_cluster() removes a batch');
 SELECT results_eq($$SELECT * FROM cleanup_cluster(NULL, NULL, 'c', 10)$$, $$VALUES (1::bigint, false)$$, 'and the rest');
 SELECT is((SELECT count(*) FROM job_graph), 1::bigint, 'other clusters stay untouched');
+
+-- A clean-up beside others: rows that another session removes are missing from the count, not from the truth.
+CREATE FUNCTION pg_temp.skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+INSERT INTO job_status (cluster_id, job_id, status) SELECT 'e', lpad(n::text, 32, '0')::uuid, 'DONE' FROM generate_series(1, 3) n;
+CREATE TRIGGER a_skip BEFORE DELETE ON job_status FOR EACH ROW WHEN (OLD.job_id::text LIKE '%1') EXECUTE FUNCTION pg_temp.skip();
+SELECT results_eq($$SELECT * FROM cleanup_cluster(NULL, NULL, 'e', 10)$$, $$VALUES (2::bigint, true)$$, 'there is more as long as there is a row');
+DROP TRIGGER a_skip ON job_status;
+SELECT results_eq($$SELECT * FROM cleanup_cluster(NULL, NULL, 'e', 1)$$, $$VALUES (1::bigint, false)$$, 'and none when the last one went');
+
+-- Addresses that go are told; those of others and stores that are started stay.
+CREATE TEMPORARY TABLE told (cluster_id text, what text);
+CREATE OR REPLACE FUNCTION announce(cluster_id text, what text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO pg_temp.told VALUES (cluster_id, what); END $$;
+SELECT set_config('pgkeeper.act', 'test', true);
+INSERT INTO leader (cluster_id, component, group_name, epoch) SELECT 'l', c, c, 1 FROM unnest(ARRAY['job-' || lpad('1', 32, '0'), 'dispatcher']) c;
+INSERT INTO leader (cluster_id, component, group_name, epoch) VALUES ('m', 'dispatcher', 'dispatcher', 1);
+INSERT INTO leadership (id, cluster_id, group_name, epoch, session_id, member_id, taken_at) OVERRIDING SYSTEM VALUE
+VALUES (1001, 'l', 'one', 7, gen_random_uuid(), 1, now());
+INSERT INTO job_store (store_id, cluster_id, leadership_id, epoch) SELECT lpad(e::text, 32, '0')::uuid, 'l', 1001, e FROM generate_series(6, 7) e;
+INSERT INTO job_store (store_id, cluster_id, leadership_id, epoch) VALUES (lpad('1', 32, '0')::uuid, 'm', 1001, 6);
+SELECT set_config('pgkeeper.act', '', true);
+TRUNCATE told;
+SELECT results_eq($$SELECT * FROM cleanup_job(NULL, NULL, 'l', lpad('1', 32, '0')::uuid)$$, $$VALUES (1::bigint, 0::bigint)$$, 'the address of a job goes');
+SELECT results_eq($$TABLE told$$, $$VALUES ('l', 'leader')$$, 'which is told');
+TRUNCATE told;
+SELECT results_eq($$SELECT * FROM cleanup_cluster(NULL, NULL, 'l', 10)$$, $$VALUES (2::bigint, false)$$, 'an address that nobody leads, and a store of the dead');
+SELECT results_eq($$TABLE told$$, $$VALUES ('l', 'leader')$$, 'which is told too');
+SELECT results_eq($$SELECT epoch FROM job_store ORDER BY 1$$, $$VALUES (6::bigint), (7)$$, 'the store of the living stays, and that of another cluster');
+SELECT is((SELECT string_agg(cluster_id, ' ') FROM leader), 'm', 'and its address');
+INSERT INTO checkpoint_counter (cluster_id, job_id, next_id) VALUES ('n', gen_random_uuid(), 1);
+SELECT results_eq($$SELECT cluster_id, stores FROM stat_summary WHERE cluster_id IN ('m', 'n') ORDER BY 1$$, $$VALUES ('m', 1::bigint), ('n', 0)$$,
+    'stat_summary knows clusters of stores and counters alone');
+
 SELECT is((SELECT count(*) FROM event WHERE by_hand AND act LIKE 'delete %' AND at > (SELECT max(at) FROM event WHERE act LIKE 'insert%')), 0::bigint,
     'cleaning up is not by hand');
 

@@ -31,7 +31,7 @@
 \set recover `cat "$STATEMENTS/recovery/recover.sql"`
 \set settle `cat "$STATEMENTS/recovery/settle.sql"`
 BEGIN;
-SELECT plan(93);
+SELECT plan(103);
 PREPARE start AS :start; PREPARE stop AS :stop; PREPARE put AS :put; PREPARE put_many AS :put_many; PREPARE recover_graph AS :recover_graph;
 PREPARE recover_all AS :recover_all; PREPARE put_requirements AS :put_requirements; PREPARE release_graph AS :release_graph;
 PREPARE remove AS :remove; PREPARE create_dirty AS :create_dirty; PREPARE finish_job AS :finish_job;
@@ -86,6 +86,9 @@ SELECT pg_temp.fenced(call) FROM unnest(ARRAY[
     $$drop_id(1001, 6, 'c', pg_temp.u(1))$$]) call;
 SELECT throws_ok($$SELECT cleanup_job(1001, 6, 'c', pg_temp.u(1))$$, 'PK001', NULL, 'fenced: cleanup_job()');
 SELECT throws_ok($$SELECT cleanup_cluster(1001, 6, 'c')$$, 'PK001', NULL, 'fenced: cleanup_cluster()');
+SELECT throws_ok(format('SELECT %s', call), 'PK001', NULL, 'half a token: ' || call)
+  FROM unnest(ARRAY['cleanup_job(NULL, 7, ''c'', pg_temp.u(1))', 'cleanup_job(1001, NULL, ''c'', pg_temp.u(1))',
+                    'cleanup_cluster(NULL, 7, ''c'')', 'cleanup_cluster(1001, NULL, ''c'')']) call;
 SELECT throws_ok($$SELECT may_write(1001, NULL)$$, 'PK001', NULL, 'half a token does not pass');
 SELECT throws_ok($$SELECT may_write(NULL, 7)$$, 'PK001', NULL, 'nor does the other half');
 SELECT ok(may_write(1001, 7) AND may_write(NULL, NULL), 'a whole one does, and none');
@@ -170,6 +173,11 @@ SELECT is((SELECT string_agg(checkpoint_id || ' ' || state, ', ' ORDER BY checkp
     '9 discarding, 10 retained, 11 completed, 12 completed', 'where they are');
 SELECT alike(pg_temp.answers($$heads('c', pg_temp.u(1))$$), E'11 checkpoint never_retained %\n12 checkpoint retain_on_failure %', 'heads ascend');
 SELECT alike(pg_temp.answers($$list_checkpoints('c', pg_temp.u(1), true)$$), '12 checkpoint retain_on_failure 5 7 % - p', 'the latest');
+SELECT is(pg_temp.answers($$add(1001, 7, 'far', pg_temp.u(1), pg_temp.u(72), 1, 'checkpoint', 'never_retained', NULL, 'p', sha256('p'), 253402300799001, '{}', '{}')$$)
+    || pg_temp.answers($$create_dirty(1001, 7, 'far', pg_temp.u(1), pg_temp.u(73), 'FAILED', 'n', 253402300799001, 253402300799001, 9, NULL, NULL, NULL, 1)$$),
+    'done []done', 'a far time');
+SELECT alike(pg_temp.answers($$list_checkpoints('far', pg_temp.u(1), true)$$), '% 253402300799001 %', 'comes back to the millisecond');
+SELECT alike(pg_temp.answers($$list_results('far', NULL, NULL)$$), '% 253402300799001 253402300799001 %', 'of a result too');
 SELECT is(pg_temp.answers($$discarded(1001, 7, 'c', pg_temp.u(1), 11)$$), 'missing', 'what is in the list is not deleted');
 SELECT is(pg_temp.answers($$shutdown(1001, 7, 'c', pg_temp.u(1), 'FAILED')$$), 'done 1 1', 'shutdown by policy');
 SELECT matches(pg_temp.answers($$discarding('c', NULL, NULL, NULL, 10)$$), pg_temp.u(1) || ' 9 .*\n' || pg_temp.u(1) || ' 11 .*', 'what is discarding');
@@ -179,6 +187,11 @@ SELECT is(pg_temp.answers($$discarded(1001, 7, 'c', pg_temp.u(1), 9)$$), 'done',
 SELECT is(pg_temp.answers($$get_id('c', pg_temp.u(1))$$), '1', 'a counter starts at 1');
 SELECT is(pg_temp.answers($$next_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(61))$$) || pg_temp.answers($$next_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(61))$$)
     || pg_temp.answers($$next_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(62))$$), 'done 1done 1done 2', 'numbers are issued, the same when repeated');
+SELECT is(pg_temp.answers($$set_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(66), 7)$$) || pg_temp.answers($$next_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(67))$$),
+    'donedone 7', 'a number is set, and issued');
+SELECT is(pg_temp.answers($$settle('checkpoint_counter', 'c', pg_temp.u(1), NULL, pg_temp.u(66))$$), 'true', 'settle: set, and issued from since');
+SELECT is(pg_temp.answers($$set_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(66), 7)$$) || pg_temp.answers($$next_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(68))$$),
+    'donedone 8', 'repeated, it is not set back');
 SELECT is(pg_temp.answers($$set_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(63), 9223372036854775806)$$)
     || pg_temp.answers($$next_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(64))$$) || pg_temp.answers($$next_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(65))$$),
     'donedone 9223372036854775806exhausted -', 'the last number');

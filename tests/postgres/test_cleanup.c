@@ -144,6 +144,46 @@ static void test_cleanup__more_than_a_batch__all_of_it(void **state)
     handle_close(ha);
 }
 
+/* Results, and `times` deletes of one do nothing: as if another session had been faster, or had
+ * written it again. */
+static void beside_others(struct fixture *fixture, int results, int times)
+{
+    db_exec(fixture,
+            "INSERT INTO pgkeeper.job_result (cluster_id, job_id, status)"
+            " SELECT '" FIXTURE_CLUSTER "', gen_random_uuid(), 'FAILED'"
+            " FROM generate_series(1, %d);"
+            " CREATE SEQUENCE missed;"
+            " CREATE FUNCTION miss() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS"
+            " $$ BEGIN RETURN CASE WHEN nextval('public.missed') > %d THEN OLD END; END $$;"
+            " CREATE TRIGGER a_miss BEFORE DELETE ON pgkeeper.job_result"
+            " FOR EACH ROW EXECUTE FUNCTION miss()",
+            results, times);
+}
+
+static void test_cleanup__rows_that_others_remove__are_not_the_end_of_it(void **state)
+{
+    struct fixture *fixture = *state;
+    pgk_error err;
+    int64_t removed = -1;
+    pgk_ha *ha = handle_open(fixture, "a", NULL);
+    beside_others(fixture, 1700, 1);
+    STORE_WORKS(&err, pgk_ha_cleanup_all(ha, PGK_UNFENCED, &removed, &err));
+    assert_int_equal(removed, 1700);
+    assert_int_equal(rows_of(fixture, FIXTURE_CLUSTER), 0);
+    handle_close(ha);
+}
+
+static void test_cleanup__others_that_go_on_writing__are_a_conflict_in_the_end(void **state)
+{
+    struct fixture *fixture = *state;
+    pgk_error err;
+    pgk_ha *ha = handle_open(fixture, "a", NULL);
+    beside_others(fixture, 1, 1000000000);
+    STORE_FAILS(PGK_ERR_CONFLICT, &err, pgk_ha_cleanup_all(ha, PGK_UNFENCED, NULL, &err));
+    assert_int_equal(rows_of(fixture, FIXTURE_CLUSTER), 1);
+    handle_close(ha);
+}
+
 /* Results go last: while any row of a job that has ended is there, so is its result. */
 static void test_cleanup__all_that_fails_in_the_middle__points_to_nothing_removed(void **state)
 {
@@ -278,6 +318,8 @@ int main(void)
         DB_TEST(test_cleanup__one_job_that_fails__is_all_or_nothing),
         DB_TEST(test_cleanup__all__this_cluster_and_no_other),
         DB_TEST(test_cleanup__more_than_a_batch__all_of_it),
+        DB_TEST(test_cleanup__rows_that_others_remove__are_not_the_end_of_it),
+        DB_TEST(test_cleanup__others_that_go_on_writing__are_a_conflict_in_the_end),
         DB_TEST(test_cleanup__all_that_fails_in_the_middle__points_to_nothing_removed),
         DB_TEST(test_cleanup__all__keeps_epochs_and_the_records_of_who_leads),
         DB_TEST(test_cleanup__close_with_and_without__closes_always),
