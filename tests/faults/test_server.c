@@ -67,7 +67,7 @@ static void settled(struct scene *scene, const char *reasons)
     contest_believed(scene->fixture, scene->epoch);
     contest_ready(scene->fixture, "a");
     contest_ready(scene->fixture, "b");
-    check_reasons(scene->fixture, "master", reasons);
+    check_reasons_match(scene->fixture, "master", reasons);
     check_laws(scene);
 }
 
@@ -188,7 +188,8 @@ static void test_server__postmaster_killed__election_goes_on(void **state)
     assert_int_equal(pgserver_kill(scene.fixture->server, &err), PGK_OK);
     assert_int_equal(pgserver_start_again(scene.fixture->server, &err), PGK_OK);
     contest_revoked(scene.all[0]);
-    settled(&scene, "server_restarted");
+    /* The standby's server process may outlive the leader's by a moment, and take over. */
+    settled(&scene, "(terminated,)?server_restarted");
 }
 
 /* The postmaster ends all its children when one of them dies, and tells them why. */

@@ -88,7 +88,6 @@ static void test_command_stores__leader_alive__hears_of_graphs_and_keeps_its_own
     assert_int_equal(JOBS("rm", &own, NULL, "--yes"), 4);
     lead_end(&lead);
     handle_close(ha);
-    pgk_ha_free(ha);
     unlink(path);
 }
 

@@ -93,6 +93,7 @@ static pgk_status reach_once(struct backend *backend, const struct link_request 
     struct link_request attempt = *request;
     attempt.role = backend->env.client_only ? ROLE_LISTENER : ROLE_LOCK;
     attempt.deadline_ns = retry.deadline_ns;
+    pgk_error earlier = {.status = PGK_OK};
     for (;;) {
         struct link link;
         pgk_error local;
@@ -103,11 +104,16 @@ static pgk_status reach_once(struct backend *backend, const struct link_request 
             return PGK_OK;
         }
         if (!retry_again(&retry, &local, &retry_at_ns)) {
+            if (status == PGK_ERR_TIMEOUT && earlier.status != PGK_OK) {
+                local = earlier; /* cut short, this try says less than the one before */
+                status = local.status;
+            }
             if (err != NULL) {
                 *err = local;
             }
             return error_wrap(err, status, "open");
         }
+        earlier = local;
         while (clock_now_ns() < retry_at_ns) {
             (void)poll(NULL, 0, clock_poll_timeout_ms(clock_now_ns(), retry_at_ns));
         }
