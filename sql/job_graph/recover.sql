@@ -1,7 +1,7 @@
 -- Reads one graph; the store owns it then.
 -- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 job id, $5 store id (NULL: only look).
 -- Columns: outcome (done, missing), id of its write, version, epoch, SHA-256, graph, SHA-256 of requirements,
--- requirements. SQLSTATE PK001 when fenced. Safe to retry.
+-- requirements, transaction that stored it first. SQLSTATE PK001 when fenced. Safe to retry.
 WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
 owned AS (
     UPDATE job_graph g
@@ -11,13 +11,16 @@ owned AS (
       FROM f
      WHERE f.ok AND $5::uuid IS NOT NULL AND g.cluster_id = $3::text AND g.job_id = $4::uuid
        AND NOT g.owners @> ARRAY[$5::uuid]
-    RETURNING g.op_id, g.version, g.epoch, g.sha256, g.graph, g.requirements_sha256, g.requirements),
+    RETURNING g.op_id, g.version, g.epoch, g.sha256, g.graph, g.requirements_sha256, g.requirements,
+              g.created_in),
 found AS (
     SELECT * FROM owned
     UNION ALL
-    SELECT g.op_id, g.version, g.epoch, g.sha256, g.graph, g.requirements_sha256, g.requirements
+    SELECT g.op_id, g.version, g.epoch, g.sha256, g.graph, g.requirements_sha256, g.requirements,
+           g.created_in
       FROM job_graph g
      WHERE g.cluster_id = $3::text AND g.job_id = $4::uuid AND NOT EXISTS (SELECT FROM owned))
 SELECT CASE WHEN r.op_id IS NULL THEN 'missing' ELSE 'done' END,
-       r.op_id, r.version, r.epoch, r.sha256, r.graph, r.requirements_sha256, r.requirements
+       r.op_id, r.version, r.epoch, r.sha256, r.graph, r.requirements_sha256, r.requirements,
+       r.created_in
   FROM f LEFT JOIN found r ON true

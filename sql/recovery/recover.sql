@@ -6,7 +6,7 @@
 --   result:  3 status, 4 job name, 5 failure, 6 format version, 7 net runtime in ms, 8 started, 9 ended,
 --            10 epoch, 11 SHA-256, 12 accumulators
 --   job:     3 kind and 4 retention of its latest checkpoint, 5 its pointer, 6 -, 7 version of the graph,
---            8 what the counter issues next, 9 -, 10 epoch, 11 SHA-256, 12 graph, 13 SHA-256 of requirements,
+--            8 what the counter issues next, 9 transaction that stored it first, 10 epoch, 11 SHA-256, 12 graph, 13 SHA-256 of requirements,
 --            14 requirements, 15 id of the graph's write, 16 checkpoint id, 17 completed, 18 epoch,
 --            19 SHA-256, 20 metadata
 --   discard: 3 kind, 4 retention, 5 pointer, 16 checkpoint id, 17 completed, 18 epoch
@@ -18,8 +18,8 @@ SELECT 'result', r.job_id, r.status, r.job_name, r.failure, r.format_version, r.
   FROM job_result r
  WHERE $3::boolean AND r.cluster_id = $1::text AND r.state = 'dirty'
 UNION ALL
-SELECT 'job', g.job_id, c.kind, c.retention, c.pointer, NULL, g.version, coalesce(n.next_id, 1), NULL,
-       g.epoch, g.sha256, g.graph, g.requirements_sha256, g.requirements, g.op_id,
+SELECT 'job', g.job_id, c.kind, c.retention, c.pointer, NULL, g.version, coalesce(n.next_id, 1),
+       g.created_in::text::bigint, g.epoch, g.sha256, g.graph, g.requirements_sha256, g.requirements, g.op_id,
        c.checkpoint_id, round(extract(epoch FROM c.completed_at) * 1000)::bigint, c.epoch, c.sha256, c.metadata
   FROM job_graph g
   LEFT JOIN checkpoint_counter n ON n.cluster_id = g.cluster_id AND n.job_id = g.job_id

@@ -44,7 +44,8 @@ struct store_write {
 
 struct graph_row {
     pgk_uuid job_id;
-    pgk_uuid op_id; /* of the write that made it what it is */
+    pgk_uuid op_id;  /* of the write that made it what it is */
+    int64_t created; /* names its creation, see graph_id */
     int64_t version;
     int64_t epoch;
     struct store_bytes graph;
@@ -56,6 +57,7 @@ typedef pgk_status (*graph_row_fn)(void *ctx, const struct graph_row *row, pgk_e
 struct graph_id {
     pgk_uuid job_id;
     pgk_uuid op_id;
+    int64_t created; /* differs when it was removed and put anew; never 0 */
 };
 
 struct job_graph_ops {

@@ -98,13 +98,13 @@ void graph_act_end(struct graph_act *act)
 }
 
 /* What the call has done is noted, unless the store was stopped meanwhile. NULL: no longer owned. */
-static void note(struct graph_act *act, const pgk_uuid *op_id, bool there)
+static void note(struct graph_act *act, const pgk_uuid *op_id, int64_t created, bool there)
 {
     pgk_job_graphs *store = act->store;
 
     pthread_mutex_lock(&act->call.ha->lock);
     if (act->generation == store->generation && op_id != NULL) {
-        graph_set_own(&store->set, act->entry, op_id);
+        graph_set_own(&store->set, act->entry, op_id, created);
     } else if (act->generation == store->generation) {
         graph_set_disown(&store->set, act->entry, there);
     }
@@ -113,7 +113,7 @@ static void note(struct graph_act *act, const pgk_uuid *op_id, bool there)
 
 void graph_act_gone(struct graph_act *act)
 {
-    note(act, NULL, false);
+    note(act, NULL, 0, false);
 }
 
 static void note_unsure(struct graph_act *act, const pgk_uuid *op_id)
@@ -187,7 +187,7 @@ pgk_status pgk_job_graphs_put(pgk_job_graphs *store, const pgk_uuid *job_id, con
 
     status = put(&act, &write, &bytes, err);
     if (status == PGK_OK) {
-        note(&act, &write.op_id, true);
+        note(&act, &write.op_id, 0, true);
     } else if (status == PGK_ERR_OUTCOME_UNKNOWN) {
         note_unsure(&act, &write.op_id);
     }
@@ -243,7 +243,7 @@ pgk_status pgk_job_graphs_release(pgk_job_graphs *store, const pgk_uuid *job_id,
     }
     status = ops_of(&act)->release(act.call.ha->backend, act.token, &act.store_id, job_id, err);
     if (status == PGK_OK) {
-        note(&act, NULL, true);
+        note(&act, NULL, 0, true);
     }
     graph_act_end(&act);
     return status;
@@ -284,7 +284,7 @@ pgk_status pgk_job_graphs_remove(pgk_job_graphs *store, const pgk_uuid *job_id, 
     }
     status = remove_graph(&act, err);
     if (status == PGK_OK) {
-        note(&act, NULL, false);
+        note(&act, NULL, 0, false);
     }
     graph_act_end(&act);
     return status;
@@ -317,6 +317,7 @@ struct keeping {
     pgk_job_graph *kept; /* NULL: damaged */
     const char *reason;
     pgk_uuid op_id;
+    int64_t created;
 };
 
 /* A copy of all in one piece of memory. */
@@ -327,6 +328,7 @@ static pgk_status keep(void *ctx, const struct graph_row *row, pgk_error *err)
 
     graph_from_row(row, &graph);
     keeping->op_id = row->op_id;
+    keeping->created = row->created;
     keeping->reason = graph.reason;
     if (graph.status != PGK_OK) {
         return PGK_OK;
@@ -358,7 +360,7 @@ static pgk_status give_back(struct graph_act *act, const char *reason, const cha
     pgk_uuid job_id = act->entry->job_id;
 
     (void)ops_of(act)->release(act->call.ha->backend, act->token, &act->store_id, &job_id, NULL);
-    note(act, NULL, true);
+    note(act, NULL, 0, true);
     pgk_uuid_format_hex(&job_id, hex);
     return error_set(err, PGK_ERR_CORRUPT, origin, "graph %s is damaged: %s", hex, reason);
 }
@@ -387,7 +389,7 @@ pgk_status pgk_job_graphs_recover(pgk_job_graphs *store, const pgk_uuid *job_id,
     if (status == PGK_OK && keeping.kept == NULL) {
         status = give_back(&act, keeping.reason, origin, err);
     } else if (status == PGK_OK) {
-        note(&act, &keeping.op_id, true);
+        note(&act, &keeping.op_id, keeping.created, true);
         *ret_graph = keeping.kept;
     } else {
         free(keeping.kept);

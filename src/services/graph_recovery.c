@@ -69,7 +69,7 @@ pgk_status graph_recovery_row(struct graph_recovery *recovery, const struct grap
             graph_set_disown(&store->set, entry, true);
             status = remember_damaged(recovery, &row->job_id, err);
         } else {
-            graph_set_own(&store->set, entry, &row->op_id);
+            graph_set_own(&store->set, entry, &row->op_id, row->created);
         }
     }
     pthread_mutex_unlock(&act->call.ha->lock);

@@ -143,11 +143,13 @@ void graph_set_tidy(struct graph_set *set, struct graph_entry *entry, bool liste
     }
 }
 
-void graph_set_own(struct graph_set *set, struct graph_entry *entry, const pgk_uuid *op_id)
+void graph_set_own(struct graph_set *set, struct graph_entry *entry, const pgk_uuid *op_id,
+                   int64_t created)
 {
     drop_due(set, entry);
     entry->owned = true;
     entry->op_id = *op_id;
+    entry->created = created != 0 ? created : entry->created;
     forget_unsure(entry);
     entry->told = false;
 }
@@ -158,6 +160,7 @@ void graph_set_disown(struct graph_set *set, struct graph_entry *entry, bool the
     entry->owned = false;
     forget_unsure(entry);
     entry->told = there;
+    entry->created = there ? entry->created : 0;
 }
 
 void graph_set_doubt(struct graph_entry *entry, const pgk_uuid *op_id)
@@ -209,8 +212,18 @@ static bool see(struct graph_set *set, const struct graph_id *id, uint64_t round
     }
     for (size_t i = 0; i < entry->unsure_count; i++) {
         if (pgk_uuid_compare(&entry->unsure[i], &id->op_id) == 0) {
-            graph_set_own(set, entry, &id->op_id); /* it was done */
+            graph_set_own(set, entry, &id->op_id, id->created); /* it was done */
         }
+    }
+    /* A write of one's own may have made it anew. */
+    bool anew = entry->created != 0 && entry->created != id->created &&
+                !(entry->owned && pgk_uuid_compare(&entry->op_id, &id->op_id) == 0);
+
+    entry->created = id->created;
+    if (anew && entry->owned) {
+        entry->owned = false; /* that one was removed between two reads */
+        entry->told = false;
+        make_due(set, entry, false);
     }
     if (!entry->owned && !entry->told) {
         entry->told = true;
@@ -234,6 +247,7 @@ static bool miss(struct graph_set *set, struct graph_entry *entry)
         entry->due_added = false;
     }
     entry->told = false;
+    entry->created = 0;
     if (!entry->due_removed && entry->unsure_count == 0) {
         drop(set, entry);
     }

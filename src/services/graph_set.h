@@ -17,7 +17,8 @@
 struct graph_entry {
     pgk_uuid job_id;
     bool owned;
-    pgk_uuid op_id; /* the write that is owned */
+    pgk_uuid op_id;  /* the write that is owned */
+    int64_t created; /* names the creation that is known; 0: none yet */
     /* Writes whose outcome is unknown, any of which may stand instead: up to GRAPH_UNSURE_MAX, the
      * latest last; NULL: none. */
     pgk_uuid *unsure;
@@ -54,8 +55,9 @@ struct graph_entry *graph_set_get(struct graph_set *set, const pgk_uuid *job_id)
 /* Frees an entry that says nothing any more; `listens`: only the next read may forget it. */
 void graph_set_tidy(struct graph_set *set, struct graph_entry *entry, bool listens);
 
-/* It is owned now, as this write. */
-void graph_set_own(struct graph_set *set, struct graph_entry *entry, const pgk_uuid *op_id);
+/* It is owned now, as this write; `created` 0: not known, the next read tells. */
+void graph_set_own(struct graph_set *set, struct graph_entry *entry, const pgk_uuid *op_id,
+                   int64_t created);
 /* It is not owned now; `there`: and still there, of which nobody need be told. */
 void graph_set_disown(struct graph_set *set, struct graph_entry *entry, bool there);
 /* The outcome of this write is unknown. */

@@ -62,10 +62,18 @@ static void exchange(struct fixture *fixture, const char *mode)
             " VALUES ('" FIXTURE_CLUSTER "', '%s', 'g', sha256('g'))",
             shelf_text(&by_hand));
     EAR_WAIT(&p->ear, true, &by_hand, 1);
-    /* Owned and removed by somebody else. */
+    /* Owned, and by somebody else removed and put anew before the next look; then removed. */
     shelf_expect(p->store, &theirs, 2, "h", NULL);
-    db_exec(fixture, "DELETE FROM pgkeeper.job_graph WHERE job_id = '%s'", shelf_text(&theirs));
+    db_exec(fixture,
+            "DELETE FROM pgkeeper.job_graph WHERE job_id = '%1$s';"
+            " INSERT INTO pgkeeper.job_graph (cluster_id, job_id, graph, sha256)"
+            " VALUES ('" FIXTURE_CLUSTER "', '%1$s', 'i', sha256('i'))",
+            shelf_text(&theirs));
     EAR_WAIT(&p->ear, false, &theirs, 1);
+    EAR_WAIT(&p->ear, true, &theirs, 2);
+    shelf_expect(p->store, &theirs, 1, "i", NULL);
+    db_exec(fixture, "DELETE FROM pgkeeper.job_graph WHERE job_id = '%s'", shelf_text(&theirs));
+    EAR_WAIT(&p->ear, false, &theirs, 2);
     /* Not owned and removed: it was never this store's; there again: told again. */
     db_exec(fixture, "DELETE FROM pgkeeper.job_graph WHERE job_id = '%s'", shelf_text(&by_hand));
     wait_pause_ms(5 * POLL_MS);
@@ -79,7 +87,7 @@ static void exchange(struct fixture *fixture, const char *mode)
     wait_pause_ms(3 * POLL_MS);
     assert_int_equal(ear_count(&p->ear, true, &own), 0);
     assert_int_equal(ear_count(&p->ear, false, &own), 0);
-    assert_int_equal(ear_total(&p->ear), 4);
+    assert_int_equal(ear_total(&p->ear), 6);
     close_pair(p);
 }
 

@@ -16,7 +16,7 @@
 #define ORIGIN "job_graphs"
 
 /* Columns of sql/job_graph/recover_all.sql; recover.sql has the outcome in place of the job. */
-enum { JOB, OP, VERSION, EPOCH, SHA256, GRAPH, REQUIREMENTS_SHA256, REQUIREMENTS };
+enum { JOB, OP, VERSION, EPOCH, SHA256, GRAPH, REQUIREMENTS_SHA256, REQUIREMENTS, CREATED };
 
 struct handing_out {
     graph_row_fn fn;
@@ -127,6 +127,7 @@ struct graph_row job_graph_row(const PGresult *row, const struct job_graph_colum
     return (struct graph_row){
         .job_id = cell_uuid(row, 0, columns->job),
         .op_id = cell_uuid(row, 0, columns->op),
+        .created = cell_int64(row, 0, columns->created),
         .version = cell_int64(row, 0, columns->version),
         .epoch = cell_int64(row, 0, columns->epoch),
         .graph = cell_bytes(row, 0, columns->graph, columns->sha256),
@@ -137,7 +138,7 @@ struct graph_row job_graph_row(const PGresult *row, const struct job_graph_colum
 static pgk_status hand_out(void *ctx, const PGresult *row, pgk_error *err)
 {
     static const struct job_graph_columns columns = {
-        JOB, OP, VERSION, EPOCH, SHA256, GRAPH, REQUIREMENTS_SHA256, REQUIREMENTS};
+        JOB, OP, VERSION, EPOCH, SHA256, GRAPH, REQUIREMENTS_SHA256, REQUIREMENTS, CREATED};
     struct handing_out *out = ctx;
     if (out->job_id != NULL && !cell_is(row, 0, 0, "done")) {
         out->missing = true;
@@ -197,6 +198,7 @@ static pgk_status list(struct backend *backend, struct graph_id **ret_ids, size_
     for (size_t i = 0; i < count; i++) {
         ids[i].job_id = cell_uuid(result, (int)i, 0);
         ids[i].op_id = cell_uuid(result, (int)i, 1);
+        ids[i].created = cell_int64(result, (int)i, 2);
     }
     *ret_ids = ids;
     *ret_count = count;

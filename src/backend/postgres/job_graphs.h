@@ -21,6 +21,7 @@ struct job_graph_columns {
     int graph;
     int requirements_sha256;
     int requirements;
+    int created;
 };
 
 /* Points into the row. */

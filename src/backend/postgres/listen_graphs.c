@@ -13,6 +13,7 @@
 #include "backend/postgres/keeper.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/text.h"
 
 #define ORIGIN "keeper.graphs"
 #define ANSWER_NS (10 * NS_PER_S)
@@ -191,6 +192,8 @@ static struct graph_id *read_ids(const PGresult *rows, size_t *ret_count)
     for (size_t i = 0; ids != NULL && i < count; i++) {
         (void)pgk_uuid_parse(PQgetvalue(rows, (int)i, 0), &ids[i].job_id, NULL);
         (void)pgk_uuid_parse(PQgetvalue(rows, (int)i, 1), &ids[i].op_id, NULL);
+        const char *created = PQgetvalue(rows, (int)i, 2);
+        (void)text_read_number(&created, &ids[i].created);
     }
     *ret_count = count;
     return ids;

@@ -31,7 +31,7 @@ enum {
     CHECKPOINT_SHA256,
     METADATA
 };
-enum { CHECKPOINT_KIND = STATUS, RETENTION, POINTER, VERSION = RUNTIME, NEXT_ID };
+enum { CHECKPOINT_KIND = STATUS, RETENTION, POINTER, VERSION = RUNTIME, NEXT_ID, CREATED };
 
 static int64_t time_or_none(const PGresult *row, int column)
 {
@@ -77,7 +77,7 @@ static pgk_status hand_out_job(const struct recovery_sink *sink, const PGresult 
                                pgk_error *err)
 {
     static const struct job_graph_columns columns = {
-        JOB, OP, VERSION, EPOCH, SHA256, BYTES, REQUIREMENTS_SHA256, REQUIREMENTS};
+        JOB, OP, VERSION, EPOCH, SHA256, BYTES, REQUIREMENTS_SHA256, REQUIREMENTS, CREATED};
     struct graph_row graph = job_graph_row(row, &columns);
     bool checkpointed = !PQgetisnull(row, 0, CHECKPOINT_ID);
     struct checkpoint_row checkpoint = {.content = {.data = NULL}};
