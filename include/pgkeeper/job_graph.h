@@ -127,7 +127,8 @@ PGK_API void pgk_job_graph_free(pgk_job_graph *graph);
  * undamaged. Damaged ones are handed over too, with PGK_ERR_CORRUPT in graph->status, and the rest
  * goes on. Memory: that of one graph. Blocks for as long as the bytes and `fn` need; a single
  * pause of the network is bounded by the statement timeout. After an error some graphs may have
- * been handed over; calling again is safe. Since 0.1.
+ * been handed over, but none is owned that was not owned before; calling again is safe. The store
+ * may be used by other threads meanwhile: what they release stays released. Since 0.1.
  */
 PGK_API pgk_status pgk_job_graphs_recover_all(pgk_job_graphs *store, pgk_job_graph_fn fn,
                                               void *user, pgk_error *err);

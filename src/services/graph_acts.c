@@ -241,6 +241,9 @@ pgk_status pgk_job_graphs_release(pgk_job_graphs *store, const pgk_uuid *job_id,
     if (status != PGK_OK) {
         return status;
     }
+    pthread_mutex_lock(&act.call.ha->lock);
+    graph_set_release(&store->set, act.entry);
+    pthread_mutex_unlock(&act.call.ha->lock);
     status = ops_of(&act)->release(act.call.ha->backend, act.token, &act.store_id, job_id, err);
     if (status == PGK_OK) {
         note(&act, NULL, 0, true);

@@ -60,7 +60,10 @@ pgk_status graph_recovery_row(struct graph_recovery *recovery, const struct grap
     struct graph_entry *entry =
         act->generation == store->generation ? graph_set_get(&store->set, &row->job_id) : NULL;
 
-    if (entry == NULL && act->generation == store->generation) {
+    if (act->generation != store->generation) {
+        status = error_set(err, PGK_ERR_ILLEGAL_STATE, "job_graphs.recover_all",
+                           "the store was stopped meanwhile");
+    } else if (entry == NULL) {
         status = no_memory(err);
     }
     /* What the store itself did since the snapshot is newer than the row. */
@@ -69,32 +72,71 @@ pgk_status graph_recovery_row(struct graph_recovery *recovery, const struct grap
             graph_set_disown(&store->set, entry, true);
             status = remember_damaged(recovery, &row->job_id, err);
         } else {
-            graph_set_own(&store->set, entry, &row->op_id, row->created);
+            graph_set_claim(&store->set, entry, &row->op_id, row->created, recovery->mark);
         }
     }
     pthread_mutex_unlock(&act->call.ha->lock);
     return status;
 }
 
-void graph_recovery_end(struct graph_recovery *recovery)
+/* What was released while the rows came: only now has the database noted that all are owned. */
+static void release_again(const struct graph_recovery *recovery)
+{
+    pgk_job_graphs *store = recovery->act->store;
+    pgk_uuid *ids = NULL;
+
+    pthread_mutex_lock(&store->subject.ha->lock);
+    size_t count = graph_set_released(&store->set, recovery->mark, &ids);
+
+    pthread_mutex_unlock(&store->subject.ha->lock);
+    for (size_t i = 0; i < count; i++) {
+        struct graph_act act;
+
+        if (graph_act_begin(&act, store, &ids[i], "job_graphs.recover_all", NULL) == PGK_OK) {
+            if (!act.owned) {
+                (void)act.call.ha->ops->job_graphs->release(act.call.ha->backend, act.token,
+                                                            &act.store_id, &ids[i], NULL);
+            }
+            graph_act_end(&act);
+        }
+    }
+    free(ids);
+}
+
+static void release_damaged(const struct graph_recovery *recovery)
+{
+    const struct graph_act *act = recovery->act;
+
+    for (size_t i = 0; i < recovery->damaged_count; i++) {
+        (void)act->call.ha->ops->job_graphs->release(act->call.ha->backend, act->token,
+                                                     &act->store_id, &recovery->damaged[i], NULL);
+    }
+}
+
+void graph_recovery_end(struct graph_recovery *recovery, pgk_status status)
 {
     struct graph_act *act = recovery->act;
 
     if (act == NULL) {
         return;
     }
-    pthread_mutex_lock(&act->call.ha->lock);
-    size_t claimed = act->store->entered ? recovery->damaged_count : 0;
+    pgk_job_graphs *store = act->store;
 
+    pthread_mutex_lock(&act->call.ha->lock);
+    bool same = act->generation == store->generation;
+    bool claimed = same && store->entered && status == PGK_OK;
+
+    if (same && status != PGK_OK) {
+        graph_set_unclaim(&store->set, recovery->mark);
+    }
     pthread_mutex_unlock(&act->call.ha->lock);
-    for (size_t i = 0; i < claimed; i++) {
-        (void)act->call.ha->ops->job_graphs->release(act->call.ha->backend, act->token,
-                                                     &act->store_id, &recovery->damaged[i], NULL);
+    if (claimed) {
+        release_damaged(recovery);
+        release_again(recovery);
     }
     free(recovery->damaged);
     pthread_mutex_lock(&act->call.ha->lock);
-    act->store->set.recovering--;
-    act->store->set.recovered = ++act->store->set.clock;
+    graph_set_end_recovery(&store->set, store->listens);
     pthread_mutex_unlock(&act->call.ha->lock);
 }
 
@@ -139,7 +181,7 @@ pgk_status pgk_job_graphs_recover_all(pgk_job_graphs *store, pgk_job_graph_fn fn
     graph_recovery_begin(&out.recovery, &act);
     status = act.call.ha->ops->job_graphs->recover_all(act.call.ha->backend, &act.store_id,
                                                        hand_out, &out, err);
-    graph_recovery_end(&out.recovery);
+    graph_recovery_end(&out.recovery, status);
     graph_act_end(&act);
     return status;
 }

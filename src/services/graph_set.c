@@ -70,6 +70,7 @@ void graph_set_clear(struct graph_set *set)
                 entry->owned = false;
                 forget_unsure(entry);
                 entry->told = false;
+                entry->released = 0;
             } else {
                 drop(set, entry);
             }
@@ -138,7 +139,9 @@ struct graph_entry *graph_set_get(struct graph_set *set, const pgk_uuid *job_id)
 
 void graph_set_tidy(struct graph_set *set, struct graph_entry *entry, bool listens)
 {
-    if (!listens && !entry->owned && !entry->acting && entry->unsure_count == 0) {
+    bool to_release = entry->released != 0 && set->recovering > 0;
+
+    if (!listens && !entry->owned && !entry->acting && entry->unsure_count == 0 && !to_release) {
         drop(set, entry);
     }
 }
@@ -148,6 +151,8 @@ void graph_set_own(struct graph_set *set, struct graph_entry *entry, const pgk_u
 {
     drop_due(set, entry);
     entry->owned = true;
+    entry->claimed = 0;
+    entry->released = 0;
     entry->op_id = *op_id;
     entry->created = created != 0 ? created : entry->created;
     forget_unsure(entry);
@@ -161,6 +166,69 @@ void graph_set_disown(struct graph_set *set, struct graph_entry *entry, bool the
     forget_unsure(entry);
     entry->told = there;
     entry->created = there ? entry->created : 0;
+}
+
+void graph_set_claim(struct graph_set *set, struct graph_entry *entry, const pgk_uuid *op_id,
+                     int64_t created, uint64_t mark)
+{
+    uint64_t claimed = entry->owned ? entry->claimed : mark;
+
+    graph_set_own(set, entry, op_id, created);
+    entry->claimed = claimed;
+}
+
+void graph_set_unclaim(struct graph_set *set, uint64_t mark)
+{
+    for (size_t i = 0; i < set->bucket_count; i++) {
+        struct graph_entry *entry;
+
+        LIST_FOREACH(entry, &set->buckets[i], chain)
+        {
+            if (entry->owned && entry->claimed == mark && !entry->acting) {
+                graph_set_disown(set, entry, true);
+            }
+        }
+    }
+}
+
+void graph_set_release(struct graph_set *set, struct graph_entry *entry)
+{
+    entry->released = set->recovering > 0 ? ++set->clock : 0;
+}
+
+size_t graph_set_released(const struct graph_set *set, uint64_t mark, pgk_uuid **ret_ids)
+{
+    pgk_uuid *ids = calloc(set->count + 1, sizeof(*ids));
+    size_t count = 0;
+
+    for (size_t i = 0; ids != NULL && i < set->bucket_count; i++) {
+        const struct graph_entry *entry;
+
+        LIST_FOREACH(entry, &set->buckets[i], chain)
+        {
+            if (entry->released > mark) {
+                ids[count++] = entry->job_id;
+            }
+        }
+    }
+    *ret_ids = ids;
+    return count;
+}
+
+void graph_set_end_recovery(struct graph_set *set, bool listens)
+{
+    set->recovering--;
+    set->recovered = ++set->clock;
+    for (size_t i = 0; set->recovering == 0 && i < set->bucket_count; i++) {
+        struct graph_entry *entry = LIST_FIRST(&set->buckets[i]);
+
+        while (entry != NULL) {
+            struct graph_entry *next = LIST_NEXT(entry, chain);
+
+            graph_set_tidy(set, entry, listens);
+            entry = next;
+        }
+    }
 }
 
 void graph_set_doubt(struct graph_entry *entry, const pgk_uuid *op_id)

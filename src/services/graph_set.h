@@ -23,11 +23,13 @@ struct graph_entry {
      * latest last; NULL: none. */
     pgk_uuid *unsure;
     size_t unsure_count;
-    bool acting;      /* a call of the store's is under way */
-    uint64_t touched; /* when the last one ended */
-    uint64_t seen;    /* read in which it was there */
-    bool told;        /* not owned, and the listener knows that it is there */
-    bool due_removed; /* to be told, before: */
+    bool acting;       /* a call of the store's is under way */
+    uint64_t touched;  /* when the last one ended */
+    uint64_t seen;     /* read in which it was there */
+    uint64_t claimed;  /* mark of the recovery of all by which it came to be owned; 0: otherwise */
+    uint64_t released; /* when it was released last, if during a recovery of all; 0: not */
+    bool told;         /* not owned, and the listener knows that it is there */
+    bool due_removed;  /* to be told, before: */
     bool due_added;
     LIST_ENTRY(graph_entry) chain;
     TAILQ_ENTRY(graph_entry) due;
@@ -60,6 +62,18 @@ void graph_set_own(struct graph_set *set, struct graph_entry *entry, const pgk_u
                    int64_t created);
 /* It is not owned now; `there`: and still there, of which nobody need be told. */
 void graph_set_disown(struct graph_set *set, struct graph_entry *entry, bool there);
+/* It was handed out by the recovery that began at `mark`; owned, as this write. */
+void graph_set_claim(struct graph_set *set, struct graph_entry *entry, const pgk_uuid *op_id,
+                     int64_t created, uint64_t mark);
+/* That recovery came to nothing: what is owned by it alone is not. */
+void graph_set_unclaim(struct graph_set *set, uint64_t mark);
+/* It is about to be released. */
+void graph_set_release(struct graph_set *set, struct graph_entry *entry);
+/* Jobs that were released since `mark`: *ret_ids (free it), NULL: none, or no memory for them. */
+size_t graph_set_released(const struct graph_set *set, uint64_t mark, pgk_uuid **ret_ids);
+/* A recovery of all has ended. */
+void graph_set_end_recovery(struct graph_set *set, bool listens);
+
 /* The outcome of this write is unknown. */
 void graph_set_doubt(struct graph_entry *entry, const pgk_uuid *op_id);
 

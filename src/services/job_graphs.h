@@ -55,7 +55,8 @@ void graph_recovery_begin(struct graph_recovery *recovery, struct graph_act *act
 /* The row was handed out: owned unless it is damaged. NO_MEMORY. */
 pgk_status graph_recovery_row(struct graph_recovery *recovery, const struct graph_row *row,
                               bool damaged, pgk_error *err);
-void graph_recovery_end(struct graph_recovery *recovery);
+/* It has ended with `status`: what is not PGK_OK makes nothing owned. */
+void graph_recovery_end(struct graph_recovery *recovery, pgk_status status);
 
 /* What the application is given for a row; it points into the row. */
 void graph_from_row(const struct graph_row *row, pgk_job_graph *ret_graph);

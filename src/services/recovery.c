@@ -97,7 +97,7 @@ static pgk_status recover_owned(pgk_ha *ha, pgk_job_graphs *graphs, struct recov
     r->call = &act.call;
     graph_recovery_begin(&r->graphs, &act);
     status = recover(ha, r, &act.store_id, err);
-    graph_recovery_end(&r->graphs);
+    graph_recovery_end(&r->graphs, status);
     graph_act_end(&act);
     return status;
 }
