@@ -11,14 +11,19 @@
  * that crashed are nobody's. An unfenced store owns for itself, but is never live to others.
  * A DBA sees the live owners in stat_jobs, and the stores in the table job_store.
  *
- * Lost answers. Every write carries an id of its own, stored with the row. If the connection breaks
- * before the answer comes, the library ends the former session, sends the write again and knows by
- * the id whether it had been done; so PGK_OK means once. Only when that cannot be settled within
- * high-availability.postgres.statement-timeout: PGK_ERR_OUTCOME_UNKNOWN, and the same call with the
- * same arguments is safe.
+ * Lost answers. Every write of a graph carries an id of its own, stored with the row. If the
+ * connection breaks before the answer comes, the library ends the former session, sends the write
+ * again and knows by the id whether it had been done; so PGK_OK means once. (Resource requirements
+ * carry none: they are sent again. The removal of a graph that is not owned is not: the library
+ * looks.) PGK_ERR_OUTCOME_UNKNOWN: that could not be settled within
+ * high-availability.postgres.statement-timeout, or others have written since; the same call with
+ * the same arguments is safe.
  *
  * Any thread may call any function; calls block for one round trip, at most
- * high-availability.postgres.statement-timeout, plus the time that the bytes need. All of them
+ * high-availability.postgres.statement-timeout. More than 1 MiB may take that time, and as long as
+ * the bytes need at 8 MiB/s, to be sent, the same again to be stored, and the statement timeout once
+ * more when the answer is lost. What a slower line has not taken by then is given up: raise the
+ * statement timeout for large graphs on such a line. All of them
  * answer PGK_ERR_ILLEGAL_STATE when the handle is closed or of another process, and may answer the
  * passing and lasting faults of the database (CONNECTION, TIMEOUT, RESOURCE, READ_ONLY, ACCESS,
  * SCHEMA, DATABASE); nothing is written then.

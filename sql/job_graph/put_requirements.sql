@@ -1,5 +1,6 @@
 -- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 job id, $5 requirements, $6 their SHA-256.
--- Column: outcome (done, missing); SQLSTATE PK001 when fenced. Safe to retry: the same bytes again.
+-- Column: outcome (done, missing); SQLSTATE PK001 when fenced. Safe to retry: the same bytes again
+-- (no id of the write: one that comes late may put back what a later one has replaced).
 WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
 w AS (
     UPDATE job_graph g

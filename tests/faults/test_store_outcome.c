@@ -224,6 +224,55 @@ static void test_store_outcome__no_way_back_in_time__unknown_and_again_is_safe(v
     close_scene(&s);
 }
 
+/* Done, and replaced by another store before it is sent again: not "nothing was written". */
+static void test_store_outcome__replaced_before_it_is_sent_again__unknown(void **state)
+{
+    struct scene s;
+    open_scene(&s, state);
+    warm(&s);
+    proxy_cut(s.proxy, PROXY_CUT_TO_CLIENT);
+    call_begin(&s.c);
+    check_graph(&s, "one 1");
+    db_exec(s.fixture, "UPDATE pgkeeper.job_graph SET op_id = gen_random_uuid(), graph = 'other'");
+    proxy_reset_all(s.proxy);
+    proxy_cut(s.proxy, PROXY_PASS);
+    call_end(&s.c, PGK_ERR_OUTCOME_UNKNOWN);
+    assert_true((s.c.err.flags & PGK_ERROR_OUTCOME_UNKNOWN) != 0);
+    check_graph(&s, "other 2");
+    close_scene(&s);
+}
+
+static void put_by_another(struct scene *scene)
+{
+    db_exec(scene->fixture,
+            "INSERT INTO pgkeeper.job_graph (cluster_id, job_id, graph, sha256)"
+            " VALUES (E'caf\u00e9', '%s', 'other', sha256('other'))",
+            shelf_text(&scene->c.job));
+}
+
+/* What a store does not own it takes away once, not what others put meanwhile. */
+static void test_store_outcome__unowned_graph_put_anew_before_the_answer__stays(void **state)
+{
+    struct scene s;
+    open_scene(&s, state);
+    s.c.removes = true;
+    for (int anew = 0; anew <= 1; anew++) {
+        warm(&s);
+        put_by_another(&s);
+        proxy_cut(s.proxy, PROXY_CUT_TO_CLIENT);
+        call_begin(&s.c);
+        check_graph(&s, "none");
+        if (anew) {
+            put_by_another(&s);
+        }
+        proxy_reset_all(s.proxy);
+        proxy_cut(s.proxy, PROXY_PASS);
+        call_end(&s.c, anew ? PGK_ERR_OUTCOME_UNKNOWN : PGK_OK);
+        check_graph(&s, anew ? "other 1" : "none");
+    }
+    close_scene(&s);
+}
+
 /* Large: looked for instead of sent again. */
 static void test_store_outcome__large_graph_cut_after_the_commit__known_to_be_done(void **state)
 {
@@ -248,6 +297,82 @@ static void test_store_outcome__large_graph_cut_after_the_commit__known_to_be_do
     close_scene(&s);
 }
 
+/* The first attempt uses up all the time that the call has; there is more, to look. */
+static void test_store_outcome__large_graph_whose_answer_never_comes__known_to_be_done(void **state)
+{
+    static char large[4 * 1024 * 1024 + 1];
+    struct scene s;
+    open_scene(&s, state);
+    memset(large, 'x', sizeof(large) - 1);
+    s.c.graph = large;
+    warm(&s);
+    size_t before = proxy_accepted(s.proxy);
+    proxy_cut(s.proxy, PROXY_CUT_TO_CLIENT);
+    call_begin(&s.c);
+    db_wait(s.fixture, "4194304", WAIT_LONG_MS,
+            "SELECT max(octet_length(graph)) FROM pgkeeper.job_graph");
+    WAIT_UNTIL(proxy_accepted(s.proxy) > before, WAIT_LONG_MS); /* it gives that session up */
+    proxy_cut(s.proxy, PROXY_PASS);
+    call_end(&s.c, PGK_OK);
+    close_scene(&s);
+}
+
+static void must_sql(struct fixture *fixture, const char *statement)
+{
+    pgk_error err;
+    CHECK_OK(pgserver_sql(fixture->server, "postgres", statement, &err), err);
+}
+
+/* Does a commit wait for a synchronous standby? */
+static bool commit_waits(PGconn *conn)
+{
+    assert_int_equal(PQsendQuery(conn, "SELECT pg_logical_emit_message(true, 'test', '')"), 1);
+    wait_pause_ms(200);
+    assert_int_equal(PQconsumeInput(conn), 1);
+    if (PQisBusy(conn)) {
+        return true;
+    }
+    for (PGresult *result; (result = PQgetResult(conn)) != NULL;) {
+        PQclear(result);
+    }
+    return false;
+}
+
+/* Its session ends while it waits for the standby: it is there, but not acknowledged. */
+static void test_store_outcome__large_graph_that_no_standby_has__unknown(void **state)
+{
+    static char large[2 * 1024 * 1024 + 1];
+    struct scene s;
+    open_scene(&s, state);
+    PGconn *probe = db_connect(s.fixture->conninfo);
+    memset(large, 'x', sizeof(large) - 1);
+    s.c.graph = large;
+    warm(&s);
+    must_sql(s.fixture, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    must_sql(s.fixture, "SELECT pg_reload_conf()");
+    WAIT_UNTIL(commit_waits(probe), WAIT_LONG_MS);
+    call_begin(&s.c);
+    db_wait(s.fixture, "1", WAIT_LONG_MS,
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE wait_event = 'SyncRep' AND application_name LIKE 'pgkeeper:%%'");
+    proxy_reset_all(s.proxy);
+    call_end(&s.c, PGK_ERR_OUTCOME_UNKNOWN);
+    must_sql(s.fixture, "ALTER SYSTEM RESET synchronous_standby_names");
+    must_sql(s.fixture, "SELECT pg_reload_conf()");
+    PQfinish(probe);
+    call_begin(&s.c);
+    call_end(&s.c, PGK_OK);
+    close_scene(&s);
+}
+
+static int outcome_teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    must_sql(fixture, "ALTER SYSTEM RESET synchronous_standby_names");
+    must_sql(fixture, "SELECT pg_reload_conf()");
+    return fixture_teardown(state);
+}
+
 /* Its bytes find no way: the call ends all the same, in the time that it is given for them. */
 static void test_store_outcome__large_graph_into_a_dead_network__ends_in_time(void **state)
 {
@@ -262,7 +387,9 @@ static void test_store_outcome__large_graph_into_a_dead_network__ends_in_time(vo
     proxy_cut(s.proxy, PROXY_CUT_BOTH);
     int64_t t0_ns = wait_now_ns();
     call_begin(&s.c);
-    call_end(&s.c, PGK_ERR_OUTCOME_UNKNOWN);
+    pthread_join(s.c.thread, NULL);
+    /* It is known that nothing was stored. */
+    assert_true(s.c.status == PGK_ERR_TIMEOUT || s.c.status == PGK_ERR_CONNECTION);
     assert_in_range((wait_now_ns() - t0_ns) / WAIT_NS_PER_MS, 2000, 20000);
     proxy_cut(s.proxy, PROXY_PASS);
     s.c.graph = "two";
@@ -355,6 +482,12 @@ int main(void)
         DB_TEST(test_store_outcome__cut_after_the_commit__known_to_be_done),
         DB_TEST(test_store_outcome__no_way_back_in_time__unknown_and_again_is_safe),
         DB_TEST(test_store_outcome__large_graph_cut_after_the_commit__known_to_be_done),
+        DB_TEST(test_store_outcome__replaced_before_it_is_sent_again__unknown),
+        DB_TEST(test_store_outcome__unowned_graph_put_anew_before_the_answer__stays),
+        DB_TEST(test_store_outcome__large_graph_whose_answer_never_comes__known_to_be_done),
+        cmocka_unit_test_setup_teardown(
+            test_store_outcome__large_graph_that_no_standby_has__unknown, fixture_setup,
+            outcome_teardown),
         DB_TEST(test_store_outcome__large_graph_into_a_dead_network__ends_in_time),
         DB_TEST(test_store_outcome__server_crashes_under_writes__acknowledged_ones_are_there_once),
     };

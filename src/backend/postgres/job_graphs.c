@@ -57,8 +57,17 @@ static pgk_status named(pgk_error *err, pgk_status status, const pgk_uuid *job_i
     return error_set(err, status, ORIGIN, "graph %s %s", hex, what);
 }
 
-pgk_status put_refused(const struct put_request *put, pgk_error *err)
+pgk_status put_refused(const struct put_request *put, bool resent, pgk_error *err)
 {
+    if (resent) {
+        pgk_status status = named(err, PGK_ERR_OUTCOME_UNKNOWN, put->job_id,
+                                  "is now another one, and whether this one was stored before is "
+                                  "not known; recover it to see");
+        if (err != NULL) {
+            err->flags |= PGK_ERROR_OUTCOME_UNKNOWN;
+        }
+        return status;
+    }
     if (put->known == NULL) {
         return named(err, PGK_ERR_ALREADY_EXISTS, put->job_id,
                      "is there and this store does not own it; recover it first");
@@ -87,7 +96,7 @@ pgk_status put_alone(struct backend *backend, const struct put_request *put, pgk
                                   .op_id = put->write->op_id};
     pgk_status status = work_write(backend, &work, &answer, err);
     if (status == PGK_OK && !answer.settled && !cell_is(answer.result, 0, 0, "done")) {
-        status = put_refused(put, err);
+        status = put_refused(put, answer.resent, err);
     }
     PQclear(answer.result);
     return status;
@@ -237,8 +246,14 @@ static pgk_status remove_graph(struct backend *backend, const struct store_write
                                       .what = "job_graph",
                                       .job_id = *job_id,
                                       .op_id = *known};
+    } else {
+        work.settle =
+            (struct settle){.rule = SETTLE_ABSENT_IS_DONE, .what = "job_graph", .job_id = *job_id};
     }
     pgk_status status = work_write(backend, &work, &answer, err);
+    if (status == PGK_OK && answer.settled) {
+        return PGK_OK;
+    }
     if (status == PGK_OK && cell_is(answer.result, 0, 0, "owned")) {
         status = named(err, PGK_ERR_CONFLICT, job_id, "is owned by another live store");
     } else if (status == PGK_OK && cell_is(answer.result, 0, 0, "conflict")) {

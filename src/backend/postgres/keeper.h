@@ -188,6 +188,8 @@ void records_clear(struct backend_group *group);
 
 /* sends.c. Around the sending; the guard lives on the caller's stack. False from the end: it was cut off. */
 void send_guard_begin(struct backend *backend, struct send_guard *guard, int fd, int64_t until_ns);
+/* Has its time run out? */
+bool send_guard_ended(struct backend *backend, const struct send_guard *guard);
 bool send_guard_end(struct backend *backend, struct send_guard *guard);
 /* [lock] */
 int64_t send_guards_next_ns(const struct backend *backend);

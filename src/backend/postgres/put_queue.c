@@ -172,7 +172,7 @@ static enum put_state write_together(struct backend *backend, struct put_request
         put->status = status;
         put->error = error;
         if (status == PGK_OK && !answer.settled && !is_among(answer.result, &put->write->op_id)) {
-            put->status = put_refused(put, &put->error);
+            put->status = put_refused(put, answer.resent, &put->error);
         }
     }
     PQclear(answer.result);

@@ -54,6 +54,6 @@ pgk_status put_queue_put(struct backend *backend, struct put_request *put, pgk_e
 
 /* job_graphs.c: in a statement of its own; and what it means that one was not done. */
 pgk_status put_alone(struct backend *backend, const struct put_request *put, pgk_error *err);
-pgk_status put_refused(const struct put_request *put, pgk_error *err);
+pgk_status put_refused(const struct put_request *put, bool resent, pgk_error *err);
 
 #endif

@@ -18,6 +18,14 @@ void send_guard_begin(struct backend *backend, struct send_guard *guard, int fd,
     wake_set(&backend->wake);
 }
 
+bool send_guard_ended(struct backend *backend, const struct send_guard *guard)
+{
+    keeper_lock(backend);
+    bool ended = guard->ended;
+    keeper_unlock(backend);
+    return ended;
+}
+
 bool send_guard_end(struct backend *backend, struct send_guard *guard)
 {
     keeper_lock(backend);

@@ -179,6 +179,7 @@ struct attempts {
     struct former former;
     bool unclear; /* an attempt got no answer */
     bool refused; /* a later one met the fence */
+    bool settled; /* reading back has shown that nobody can know */
     struct work_answer answer;
 };
 
@@ -216,8 +217,7 @@ static pgk_status run_once(struct backend *backend, const struct work *work, int
     status = work_link_prepare(link, work->id, deadline_ns, err);
     if (status == PGK_OK) {
         *ret_former = (struct former){.pid = link->backend_pid, .pooled = link->pooled};
-        *ret_sent = true;
-        status = work_link_run(backend, link, work, deadline_ns, &result, err);
+        status = work_link_run(backend, link, work, deadline_ns, &result, ret_sent, err);
     }
     bool large =
         work_is_large(work) || (result != NULL && PQresultMemorySize(result) > LARGE_BYTES);
@@ -303,7 +303,7 @@ static pgk_status look(struct attempts *a, bool *ret_found, pgk_error *err)
     work_text(&work, a->backend->settings->cluster_id);
     work_uuid(&work, &settle->job_id);
     work_int64(&work, settle->checkpoint_id);
-    work_uuid(&work, &settle->op_id);
+    work_uuid(&work, settle->rule == SETTLE_ABSENT_IS_DONE ? NULL : &settle->op_id);
     pgk_status status = run_once(a->backend, &work, a->deadline_ns, &result, &unused, &sent, err);
     if (status == PGK_OK) {
         *ret_found = cell_bool(result, 0, 0);
@@ -342,6 +342,22 @@ static pgk_status settle_refused(struct attempts *a, pgk_error *err)
     return PGK_OK;
 }
 
+/* Not sent again: what is there now may be another one, put since. */
+static pgk_status settle_absent(struct attempts *a, pgk_error *err)
+{
+    bool found = false;
+    pgk_status status = look(a, &found, err);
+    if (status == PGK_OK && found) {
+        a->settled = true;
+        return error_set(err, PGK_ERR_OUTCOME_UNKNOWN, ORIGIN,
+                         "%s was sent and no answer came; what it takes away is there, which may "
+                         "have been put since; calling again takes away what is there then",
+                         statements[a->work->id].name);
+    }
+    a->answer.settled = status == PGK_OK;
+    return status;
+}
+
 static pgk_status send_it(struct attempts *a, pgk_error *err)
 {
     struct former former = {0};
@@ -349,6 +365,11 @@ static pgk_status send_it(struct attempts *a, pgk_error *err)
     pgk_status status =
         run_once(a->backend, a->work, a->deadline_ns, &a->answer.result, &former, &sent, err);
     if (sent && status != PGK_OK && is_unclear(status, err)) {
+        if (!a->unclear && work_is_large(a->work)) {
+            /* The bytes have used the time up: once more as much, to look. */
+            int64_t until_ns = clock_now_ns() + timeout_ns(a->backend);
+            a->deadline_ns = until_ns > a->deadline_ns ? until_ns : a->deadline_ns;
+        }
         a->unclear = true;
         a->answer.resent = true;
         a->former = former;
@@ -378,6 +399,9 @@ static pgk_status attempt(struct attempts *a, pgk_error *err)
         a->answer.settled = true;
         return PGK_OK;
     }
+    if (status == PGK_OK && a->unclear && a->work->settle.rule == SETTLE_ABSENT_IS_DONE) {
+        return settle_absent(a, err);
+    }
     return status == PGK_OK ? send_it(a, err) : status;
 }
 
@@ -385,7 +409,7 @@ static pgk_status give_up(const struct attempts *a, pgk_status status, const pgk
                           pgk_error *err)
 {
     bool known = !a->unclear || status == PGK_ERR_FENCED || a->former.unreplicated ||
-                 (a->refused && status == PGK_ERR_OUTCOME_UNKNOWN);
+                 ((a->refused || a->settled) && status == PGK_ERR_OUTCOME_UNKNOWN);
     if (known) {
         if (err != NULL) {
             *err = *cause;
@@ -410,23 +434,26 @@ pgk_status work_write(struct backend *backend, struct work *work, struct work_an
                          .deadline_ns = work->deadline_ns != 0
                                             ? work->deadline_ns
                                             : clock_now_ns() + timeout_ns(backend)};
-    struct retry retry = {.settings = backend->settings, .deadline_ns = a.deadline_ns};
+    struct retry retry = {.settings = backend->settings};
+    a.deadline_ns += work_bytes_ns(work);
     for (;;) {
         pgk_error local;
         int64_t retry_at_ns;
         error_reset(&local);
         pgk_status status = attempt(&a, &local);
+        work_tell_keeper(backend, work, a.refused ? PGK_ERR_FENCED : status);
         if (status == PGK_OK) {
             *ret_answer = a.answer;
             return PGK_OK;
         }
-        work_tell_keeper(backend, work, a.refused ? PGK_ERR_FENCED : status);
         /* Behind a pooler nobody knows which server process had it; and to ask the primary again does not
          * bring a standby up to it. */
-        bool hopeless = a.former.pid != 0 && (a.former.pooled || a.former.unreplicated);
+        bool hopeless =
+            a.settled || (a.former.pid != 0 && (a.former.pooled || a.former.unreplicated));
         if (a.unclear && !a.refused && is_unclear(status, &local)) {
             local.flags |= PGK_ERROR_RETRYABLE;
         }
+        retry.deadline_ns = a.deadline_ns;
         if (hopeless || !retry_again(&retry, &local, &retry_at_ns)) {
             return give_up(&a, status, &local, err);
         }

@@ -17,8 +17,9 @@
 /* How sql/recovery/settle.sql tells what became of a write, when it can. */
 enum settle_rule {
     SETTLE_NEVER,
-    SETTLE_FOUND_IS_DONE,    /* op_id is the write's own */
-    SETTLE_FOUND_IS_NOT_DONE /* op_id is of what the write takes away */
+    SETTLE_FOUND_IS_DONE,     /* op_id is the write's own */
+    SETTLE_FOUND_IS_NOT_DONE, /* op_id is of what the write takes away */
+    SETTLE_ABSENT_IS_DONE     /* it takes away whatever is there; never sent again */
 };
 
 struct settle {
@@ -71,7 +72,8 @@ struct work_answer {
 /*
  * Runs a write whose op_id makes it safe to repeat. When an answer is lost the session is ended on
  * the server, so that the write cannot come late, and it is sent again, or looked for if it is
- * large. FENCED tells the keeper too. OUTCOME_UNKNOWN: not settled within the statement timeout.
+ * large. FENCED tells the keeper too. OUTCOME_UNKNOWN: not settled within the statement timeout, of
+ * which a large write has another one to look.
  */
 pgk_status work_write(struct backend *backend, struct work *work, struct work_answer *ret_answer,
                       pgk_error *err);

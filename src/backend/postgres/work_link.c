@@ -1,6 +1,7 @@
 /* backend/postgres/work_link.c - see work_link.h. */
 #include "backend/postgres/work_link.h"
 
+#include <poll.h>
 #include <stdlib.h>
 
 #include "backend/postgres/keeper.h"
@@ -30,23 +31,29 @@ static bool send_one(const struct link *link, const struct work *work)
                              work->lengths, work->formats, 1) == 1;
 }
 
-bool work_link_send(const struct link *link, const struct work *work,
-                    const struct settings *settings, bool streaming)
+/* Begins a pipeline with the settings of one transaction. */
+static bool send_settings(const struct link *link, const struct settings *settings, bool streaming)
 {
     struct work first;
     char limit[LINK_LIMIT_SIZE];
-    if (!link->pooled && !streaming) {
-        return send_one(link, work);
-    }
     char *path = search_path_of(settings->schema);
     work_begin(&first, streaming ? STMT_STREAM : STMT_USE_SCHEMA);
     work_text(&first, path);
     link_limit(settings, limit);
     work_text(&first, limit);
-    bool sent = path != NULL && PQenterPipelineMode(link->conn) == 1 && send_one(link, &first) &&
-                send_one(link, work) && PQpipelineSync(link->conn) == 1;
+    bool sent = path != NULL && PQenterPipelineMode(link->conn) == 1 && send_one(link, &first);
     free(path);
     return sent;
+}
+
+bool work_link_send(const struct link *link, const struct work *work,
+                    const struct settings *settings, bool streaming)
+{
+    if (!link->pooled && !streaming) {
+        return send_one(link, work);
+    }
+    return send_settings(link, settings, streaming) && send_one(link, work) &&
+           PQpipelineSync(link->conn) == 1;
 }
 
 static pgk_status broken(const struct link *link, const char *what, pgk_error *err)
@@ -93,8 +100,18 @@ static bool keep_result(PGresult *result, PGresult **kept)
     return false;
 }
 
-/* False: the connection is broken, or took too long. */
-static bool send_large(struct backend *backend, const struct link *link, const struct work *work)
+/* Can anything still be sent? libpq keeps to itself that a write has failed until it reads. */
+static bool is_open(const struct link *link)
+{
+    struct pollfd fd = {.fd = PQsocket(link->conn)};
+    return PQstatus(link->conn) == CONNECTION_OK && fd.fd >= 0 &&
+           (poll(&fd, 1, 0) < 0 || (fd.revents & (POLLERR | POLLHUP)) == 0);
+}
+
+/* False: the connection is broken, or took too long. Without the sync at its end the server does nothing
+ * of it: *ret_sent. */
+static bool send_large(struct backend *backend, const struct link *link, const struct work *work,
+                       bool *ret_sent)
 {
     struct send_guard guard;
     int64_t limit_ns = backend->settings->statement_timeout_ms * NS_PER_MS + work_bytes_ns(work);
@@ -102,25 +119,52 @@ static bool send_large(struct backend *backend, const struct link *link, const s
         return false;
     }
     send_guard_begin(backend, &guard, PQsocket(link->conn), clock_now_ns() + limit_ns);
-    bool sent = work_link_send(link, work, backend->settings, true) && PQflush(link->conn) == 0;
+    bool sent = send_settings(link, backend->settings, true) && send_one(link, work);
+    *ret_sent = sent && !send_guard_ended(backend, &guard) && is_open(link);
+    sent = *ret_sent && PQpipelineSync(link->conn) == 1 && PQflush(link->conn) == 0;
     return send_guard_end(backend, &guard) && sent && PQsetnonblocking(link->conn, 1) == 0;
 }
 
-pgk_status work_link_run(struct backend *backend, const struct link *link, const struct work *work,
-                         int64_t deadline_ns, PGresult **ret_result, pgk_error *err)
+static pgk_status send_any(struct backend *backend, const struct link *link,
+                           const struct work *work, bool *ret_sent, pgk_error *err)
 {
     const char *what = statements[work->id].name;
-    const struct settings *settings = backend->settings;
-    int64_t pause_ns = settings->statement_timeout_ms * NS_PER_MS + work_bytes_ns(work);
+    *ret_sent = !work_is_large(work);
+    if (*ret_sent) {
+        return work_link_send(link, work, backend->settings, false) ? PGK_OK
+                                                                    : broken(link, what, err);
+    }
+    if (send_large(backend, link, work, ret_sent)) {
+        return PGK_OK;
+    }
+    if (*ret_sent || PQstatus(link->conn) != CONNECTION_OK) {
+        return broken(link, what, err);
+    }
+    return error_set(err, PGK_ERR_TIMEOUT, ORIGIN,
+                     "%s: the network did not take its %zu bytes in time; nothing was written",
+                     what, work->bytes);
+}
+
+pgk_status work_link_run(struct backend *backend, const struct link *link, const struct work *work,
+                         int64_t deadline_ns, PGresult **ret_result, bool *ret_sent, pgk_error *err)
+{
+    const char *what = statements[work->id].name;
+    int64_t pause_ns = backend->settings->statement_timeout_ms * NS_PER_MS + work_bytes_ns(work);
     bool large = work_is_large(work);
     PGresult *kept = NULL;
     bool ended = false;
-    if (large ? !send_large(backend, link, work) : !work_link_send(link, work, settings, false)) {
-        return broken(link, what, err);
+    pgk_status status = send_any(backend, link, work, ret_sent, err);
+    if (status != PGK_OK) {
+        return status;
+    }
+    if (large) {
+        /* The server begins only now. */
+        int64_t until_ns = clock_now_ns() + pause_ns;
+        deadline_ns = until_ns > deadline_ns ? until_ns : deadline_ns;
     }
     while (!ended) {
         PGresult *result = NULL;
-        pgk_status status = work_link_next(link, what, deadline_ns, pause_ns, &result, err);
+        status = work_link_next(link, what, deadline_ns, pause_ns, &result, err);
         if (status != PGK_OK) {
             PQclear(kept);
             return status;
@@ -135,7 +179,7 @@ pgk_status work_link_run(struct backend *backend, const struct link *link, const
         return broken(link, what, err);
     }
     if (PQresultStatus(kept) != PGRES_TUPLES_OK) {
-        pgk_status status = result_error(kept, ORIGIN, what, err);
+        status = result_error(kept, ORIGIN, what, err);
         PQclear(kept);
         return status;
     }

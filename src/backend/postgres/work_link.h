@@ -39,9 +39,10 @@ bool work_link_send(const struct link *link, const struct work *work,
 pgk_status work_link_next(const struct link *link, const char *what, int64_t deadline_ns,
                           int64_t pause_ns, PGresult **ret_result, pgk_error *err);
 
-/* Sends it and waits for its one result. */
+/* Sends it and waits for its one result. *ret_sent: the server may have it, whole. */
 pgk_status work_link_run(struct backend *backend, const struct link *link, const struct work *work,
-                         int64_t deadline_ns, PGresult **ret_result, pgk_error *err);
+                         int64_t deadline_ns, PGresult **ret_result, bool *ret_sent,
+                         pgk_error *err);
 
 /* The database refused the token of this statement: the keeper ends that tenure at once. */
 void work_tell_keeper(struct backend *backend, const struct work *work, pgk_status status);
