@@ -426,6 +426,14 @@ static pgk_status give_up(const struct attempts *a, pgk_status status, const pgk
     return status;
 }
 
+/* The server has given up as late as it does: what time is left is not enough for another attempt, which
+ * would make a known outcome an unknown one. */
+static bool out_of_time(const struct attempts *a, pgk_status status, const pgk_error *error)
+{
+    return status == PGK_ERR_TIMEOUT && error->sqlstate[0] != '\0' &&
+           a->deadline_ns - clock_now_ns() < timeout_ns(a->backend) / 2;
+}
+
 pgk_status work_write(struct backend *backend, struct work *work, struct work_answer *ret_answer,
                       pgk_error *err)
 {
@@ -454,7 +462,8 @@ pgk_status work_write(struct backend *backend, struct work *work, struct work_an
             local.flags |= PGK_ERROR_RETRYABLE;
         }
         retry.deadline_ns = a.deadline_ns;
-        if (hopeless || !retry_again(&retry, &local, &retry_at_ns)) {
+        if (hopeless || out_of_time(&a, status, &local) ||
+            !retry_again(&retry, &local, &retry_at_ns)) {
             return give_up(&a, status, &local, err);
         }
         pool_pause(&backend->pool, retry_at_ns);
