@@ -231,18 +231,19 @@ AS $$
 $$;
 COMMENT ON FUNCTION tenure_is_live(integer, bigint) IS 'Does this epoch lead right now: is it the latest, not released, and its lock held?';
 
-CREATE FUNCTION live_owners(cluster_id text, job_id uuid) RETURNS uuid[]
+CREATE FUNCTION live_owners(cluster_id text, job_id uuid, but_for uuid DEFAULT NULL) RETURNS uuid[]
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
     SELECT coalesce(array_agg(s.store_id), '{}')
       FROM job_graph g
       JOIN job_store s ON s.cluster_id = g.cluster_id AND s.leadership_id IS NOT NULL
      WHERE g.cluster_id = live_owners.cluster_id AND g.job_id = live_owners.job_id
+       AND s.store_id IS DISTINCT FROM live_owners.but_for
        AND (s.store_id = ANY (g.owners)
             OR (pg_visible_in_snapshot(g.created_in, s.claims) AND NOT s.claim_id = ANY (g.disowned)))
        AND tenure_is_live(s.leadership_id, s.epoch)
 $$;
-COMMENT ON FUNCTION live_owners(text, uuid) IS 'Stores that own a graph and whose tenure leads: named in its owners, or recovered all graphs when it was there and has not released it since.';
+COMMENT ON FUNCTION live_owners(text, uuid, uuid) IS 'Stores that own a graph and whose tenure leads: named in its owners, or recovered all graphs when it was there and has not released it since. but_for: a store that is not looked at; whether a tenure leads takes a look at all locks of the server.';
 
 CREATE FUNCTION claim_graphs(store_id uuid, seen pg_snapshot) RETURNS boolean
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT

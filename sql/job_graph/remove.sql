@@ -9,7 +9,7 @@ WITH f AS MATERIALIZED (
 found AS MATERIALIZED (
     SELECT g.op_id FROM f, job_graph g WHERE f.ok AND g.cluster_id = $3::text AND g.job_id = $4::uuid FOR UPDATE OF g),
 others AS MATERIALIZED (
-    SELECT array_remove(live_owners($3::text, $4::uuid), $5::uuid) AS ids FROM found),
+    SELECT live_owners($3::text, $4::uuid, $5::uuid) AS ids FROM found),
 gone AS (
     DELETE FROM job_graph g USING found r, others o
      WHERE g.cluster_id = $3::text AND g.job_id = $4::uuid AND o.ids = '{}'
