@@ -8,9 +8,13 @@
  *
  * What leaves the list when one is added: the oldest, while more than the maximum remain; but never
  * the latest, and never the latest that is not a savepoint, unless the latest is a
- * stop-with-savepoint. One that is added out of order, below the latest, leaves with a later one. With a maximum of 1 (c: checkpoint, s: savepoint): c1, c2, s1, s2, s3 leaves
+ * stop-with-savepoint, and never the one just added: out of order, below the latest, it leaves with
+ * a later one. With a maximum of 1 (c: checkpoint, s: savepoint): c1, c2, s1, s2, s3 leaves
  * {c2, s3}; c1, s1, c2 leaves {c2}; c1, s1, stop-savepoint leaves {stop-savepoint}. A checkpoint
  * that leaves is discarding, a savepoint retained.
+ *
+ * One store per job at a time: it keeps the list in memory, and what another store, process or DBA
+ * does to the job it notices only when it adds the next one, and not always.
  *
  * Threads, blocking, lost answers and faults of the database: as in job_graph.h. A DBA sees the
  * entries in stat_checkpoints and the counters in the table checkpoint_counter.
@@ -158,7 +162,8 @@ PGK_API void pgk_checkpoints_free(pgk_checkpoints *store);
 /*
  * Hands what is discarding, of one job or (job_id NULL) of all jobs of the cluster, to `fn`, also
  * of jobs that nobody opens any more: what a new leader does after it has recovered. Otherwise as
- * pgk_checkpoints_discard_pending. Since 0.1.
+ * pgk_checkpoints_discard_pending. PGK_ERR_FENCED comes before `fn` is told of anything more.
+ * Since 0.1.
  */
 PGK_API pgk_status pgk_ha_discard_pending(pgk_ha *ha, const pgk_token *token,
                                           const pgk_uuid *job_id, pgk_discard_fn fn, void *user,

@@ -155,7 +155,8 @@ struct registry_ops {
 struct checkpoint_row {
     pgk_checkpoint checkpoint;
     struct store_bytes
-        content; /* data NULL: there is a pointer; the digest is there all the same */
+        content;    /* data NULL: there is a pointer; the digest is there all the same */
+    pgk_uuid op_id; /* of the write that added it; of `discarding` only */
 };
 typedef pgk_status (*checkpoint_row_fn)(void *ctx, const struct checkpoint_row *row,
                                         pgk_error *err);
@@ -165,6 +166,7 @@ struct checkpoint_head {
     int64_t checkpoint_id;
     pgk_checkpoint_kind kind;
     pgk_retention retention;
+    pgk_uuid op_id; /* of the write that added it */
 };
 
 struct checkpoint_ops {
@@ -172,11 +174,11 @@ struct checkpoint_ops {
     pgk_status (*heads)(struct backend *backend, const pgk_uuid *job_id,
                         struct checkpoint_head **ret_heads, size_t *ret_count, pgk_error *err);
     /* Adds one, and in the same transaction moves `discard` to discarding, `retain` to retained.
-     * ALREADY_EXISTS, FENCED. */
+     * *ret_as_planned: it is in the list, and all of those left it now. ALREADY_EXISTS, FENCED. */
     pgk_status (*add)(struct backend *backend, const struct store_write *write,
                       const struct checkpoint_row *row, const int64_t *discard,
                       size_t discard_count, const int64_t *retain, size_t retain_count,
-                      pgk_error *err);
+                      bool *ret_as_planned, pgk_error *err);
     /* The completed entries of a job, ascending; or the latest alone. */
     pgk_status (*list)(struct backend *backend, const pgk_uuid *job_id, bool only_latest,
                        checkpoint_row_fn fn, void *ctx, pgk_error *err);
@@ -184,13 +186,17 @@ struct checkpoint_ops {
     pgk_status (*shutdown)(struct backend *backend, const struct store_write *write,
                            const pgk_uuid *job_id, pgk_job_status job_status, pgk_error *err);
     /* At most `limit` entries that are discarding, of one job (NULL: of all), after the last one
-     * seen (NULL: from the start), ascending by job and id. */
-    pgk_status (*discarding)(struct backend *backend, const pgk_uuid *job_id,
-                             const pgk_uuid *last_job_id, int64_t last_checkpoint_id, int limit,
-                             checkpoint_row_fn fn, void *ctx, pgk_error *err);
-    /* Deletes an entry that is discarding; OK also when it is gone. FENCED. */
+     * seen (NULL: from the start), ascending by job and id. FENCED: what a deposed leader reads is
+     * no longer its own to remove. */
+    pgk_status (*discarding)(struct backend *backend, const pgk_token *token,
+                             const pgk_uuid *job_id, const pgk_uuid *last_job_id,
+                             int64_t last_checkpoint_id, int limit, checkpoint_row_fn fn, void *ctx,
+                             pgk_error *err);
+    /* Deletes an entry that is discarding and was added by `added_by`; OK also when it is gone.
+     * FENCED. */
     pgk_status (*discarded)(struct backend *backend, const struct store_write *write,
-                            const pgk_uuid *job_id, int64_t checkpoint_id, pgk_error *err);
+                            const pgk_uuid *job_id, int64_t checkpoint_id, const pgk_uuid *added_by,
+                            pgk_error *err);
 
     /* The counter. RESOURCE: exhausted. FENCED. */
     pgk_status (*next_id)(struct backend *backend, const struct store_write *write,

@@ -26,7 +26,7 @@ struct pgk_checkpoints {
     bool busy;        /* an add or a shutdown is under way */
     bool discarding;  /* somebody hands out what is discarding */
     bool may_discard; /* something may be discarding */
-    bool stale;       /* an add may have been done that is not in the list */
+    bool stale;       /* the list may not be what is stored */
     bool shut_down;   /* written with the turn */
 };
 
@@ -79,6 +79,8 @@ static pgk_status read_list(pgk_checkpoints *checkpoints, pgk_error *err)
     for (size_t i = 0; i < count; i++) {
         list[i] =
             (struct rule_entry){.checkpoint_id = heads[i].checkpoint_id, .kind = heads[i].kind};
+        /* What moves out from now on is not found by its id any more. */
+        store_note_done(&checkpoints->store, &heads[i].op_id);
     }
     free(heads);
     pthread_mutex_lock(&ha->lock);
@@ -368,25 +370,42 @@ static pgk_status make_plan(const pgk_checkpoints *checkpoints, const pgk_checkp
     return PGK_OK;
 }
 
-static pgk_status write_add(pgk_checkpoints *checkpoints, const pgk_checkpoint *checkpoint,
-                            const uint8_t *digest, const struct checkpoint_row *row,
-                            const struct plan *plan, pgk_error *err)
+static pgk_status write_add(pgk_checkpoints *checkpoints, const struct store_key *key,
+                            const struct checkpoint_row *row, const struct plan *plan,
+                            bool *ret_as_planned, pgk_error *err)
 {
     struct store *store = &checkpoints->store;
     const pgk_ha *ha = store->ha;
     struct store_write write = store_new_write(store);
-    struct store_key key = {.job_id = checkpoints->job_id,
-                            .numbers = {checkpoint->checkpoint_id, (int64_t)checkpoint->kind,
-                                        (int64_t)checkpoint->retention, checkpoint->completed_ms,
-                                        checkpoint->pointer != NULL}};
 
-    memcpy(key.digests[0], digest, DIGEST_BYTES);
-    store_resume(store, &write, &key);
+    store_resume(store, &write, key);
     pgk_status status =
         ha->ops->checkpoints->add(ha->backend, &write, row, plan->discard, plan->discard_count,
-                                  plan->retain, plan->retain_count, err);
+                                  plan->retain, plan->retain_count, ret_as_planned, err);
 
-    return store_settle(store, &write, status, &key);
+    return store_settle(store, &write, status, key);
+}
+
+/* With the turn: what the write made of the list, or may have. */
+static void note_added(pgk_checkpoints *checkpoints, struct plan *plan, pgk_status status,
+                       bool as_planned)
+{
+    pgk_ha *ha = checkpoints->store.ha;
+    bool moves = plan->discard_count > 0 || (status == PGK_OK && !as_planned);
+
+    pthread_mutex_lock(&ha->lock);
+    if (status == PGK_OK && as_planned) {
+        struct rule_entry *former = checkpoints->list;
+
+        checkpoints->list = plan->list;
+        checkpoints->count = plan->count;
+        plan->list = former;
+    }
+    if (moves && (status == PGK_OK || status == PGK_ERR_OUTCOME_UNKNOWN)) {
+        checkpoints->may_discard = true;
+    }
+    pthread_mutex_unlock(&ha->lock);
+    checkpoints->stale = status != PGK_OK || !as_planned; /* read and written with the turn only */
 }
 
 /* With the turn. */
@@ -394,32 +413,30 @@ static pgk_status add_in_turn(pgk_checkpoints *checkpoints, const pgk_checkpoint
                               const uint8_t *digest, const struct checkpoint_row *row,
                               pgk_error *err)
 {
-    pgk_ha *ha = checkpoints->store.ha;
     struct plan plan;
+    bool as_planned = false;
+    struct store_key key = {.job_id = checkpoints->job_id,
+                            .numbers = {checkpoint->checkpoint_id, (int64_t)checkpoint->kind,
+                                        (int64_t)checkpoint->retention, checkpoint->completed_ms,
+                                        checkpoint->pointer != NULL}};
     pgk_status status = checkpoints->stale ? read_list(checkpoints, err) : PGK_OK;
 
+    memcpy(key.digests[0], digest, DIGEST_BYTES);
+    if (status == PGK_OK && store_take_done(&checkpoints->store, &key)) {
+        return PGK_OK;
+    }
     if (status == PGK_OK) {
         status = make_plan(checkpoints, checkpoint, &plan, err);
     }
-
     if (status != PGK_OK) {
         return status;
     }
-    status = write_add(checkpoints, checkpoint, digest, row, &plan, err);
-    if (status == PGK_OK) {
-        pthread_mutex_lock(&ha->lock);
-        struct rule_entry *former = checkpoints->list;
-
-        checkpoints->list = plan.list;
-        checkpoints->count = plan.count;
-        checkpoints->may_discard = checkpoints->may_discard || plan.discard_count > 0;
-        plan.list = former;
-        pthread_mutex_unlock(&ha->lock);
-    }
-    if (status == PGK_ERR_OUTCOME_UNKNOWN) {
-        checkpoints->stale = true; /* read and written with the turn only */
-    }
+    status = write_add(checkpoints, &key, row, &plan, &as_planned, err);
+    note_added(checkpoints, &plan, status, as_planned);
     free_plan(&plan);
+    if (status == PGK_OK && !as_planned) {
+        (void)read_list(checkpoints, NULL); /* or before the next add */
+    }
     return status;
 }
 

@@ -13,7 +13,7 @@
 #define CLEANUP_BATCH 1000
 
 /* So many batches in a row may fall short while there is more: others remove it, or write it. */
-#define CLEANUP_SHORT_BATCHES 1000
+#define CLEANUP_SHORT_BATCHES 300
 
 pgk_status pgk_ha_cleanup_job(pgk_ha *ha, const pgk_token *token, const pgk_uuid *job_id,
                               int64_t *ret_dropped, pgk_error *err)

@@ -9,6 +9,7 @@
 /* One entry, copied out of its row, so that no session waits with the callback. */
 struct entry {
     bool found;
+    pgk_uuid op_id;
     pgk_checkpoint checkpoint;
     void *metadata; /* owned */
     char *pointer;  /* owned */
@@ -35,6 +36,7 @@ static pgk_status copy_entry(void *ctx, const struct checkpoint_row *row, pgk_er
     }
     c->metadata = entry->metadata;
     c->pointer = entry->pointer;
+    entry->op_id = row->op_id;
     entry->found = true;
     return PGK_OK;
 }
@@ -57,9 +59,10 @@ static pgk_status read_next(struct store *store, const pgk_uuid *job_id, const s
     }
     const pgk_ha *ha = store->ha;
 
-    status = ha->ops->checkpoints->discarding(
-        ha->backend, job_id, last->found ? &last->checkpoint.job_id : NULL,
-        last->checkpoint.checkpoint_id, 1, copy_entry, ret_entry, err);
+    status = ha->ops->checkpoints->discarding(ha->backend, store->fenced ? &store->token : NULL,
+                                              job_id, last->found ? &last->checkpoint.job_id : NULL,
+                                              last->checkpoint.checkpoint_id, 1, copy_entry,
+                                              ret_entry, err);
     call_leave(&call);
     return status;
 }
@@ -77,7 +80,7 @@ static pgk_status delete_entry(struct store *store, const struct entry *entry, c
     struct store_write write = store_new_write(store);
 
     status = ha->ops->checkpoints->discarded(ha->backend, &write, &entry->checkpoint.job_id,
-                                             entry->checkpoint.checkpoint_id, err);
+                                             entry->checkpoint.checkpoint_id, &entry->op_id, err);
     call_leave(&call);
     return status;
 }

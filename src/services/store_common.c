@@ -94,6 +94,33 @@ bool store_resume(struct store *store, struct store_write *write, const struct s
     return found != NULL;
 }
 
+void store_note_done(struct store *store, const pgk_uuid *op_id)
+{
+    pthread_mutex_lock(&store->ha->lock);
+    for (size_t i = 0; store->unknown_used > 0 && i < STORE_UNKNOWN_MAX; i++) {
+        struct store_unknown *slot = &store->unknown[i];
+
+        if (slot->used && memcmp(&slot->op_id, op_id, sizeof(*op_id)) == 0) {
+            slot->done = true;
+        }
+    }
+    pthread_mutex_unlock(&store->ha->lock);
+}
+
+bool store_take_done(struct store *store, const struct store_key *key)
+{
+    pthread_mutex_lock(&store->ha->lock);
+    struct store_unknown *slot = find_unknown(store, key);
+    bool done = slot != NULL && slot->done;
+
+    if (done) {
+        slot->used = false;
+        store->unknown_used--;
+    }
+    pthread_mutex_unlock(&store->ha->lock);
+    return done;
+}
+
 pgk_status store_settle(struct store *store, const struct store_write *write, pgk_status status,
                         const struct store_key *key)
 {
@@ -103,6 +130,7 @@ pgk_status store_settle(struct store *store, const struct store_write *write, pg
     if (status == PGK_ERR_OUTCOME_UNKNOWN) {
         slot = slot != NULL ? slot : take_slot(store);
         slot->used = true;
+        slot->done = false;
         slot->op_id = write->op_id;
         slot->key = *key;
     } else if (slot != NULL && (status == PGK_OK || status == PGK_ERR_FENCED)) {

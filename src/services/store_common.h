@@ -32,6 +32,7 @@ struct store {
     /* Under the handle's lock: so that the same call again is known to be the same. */
     struct store_unknown {
         bool used;
+        bool done; /* as reading back has shown */
         struct store_key key;
         pgk_uuid op_id;
     } unknown[STORE_UNKNOWN_MAX];
@@ -54,6 +55,10 @@ struct store_write store_new_write(const struct store *store);
 
 /* True when a write with these arguments is of unknown outcome: this is then that write again. */
 bool store_resume(struct store *store, struct store_write *write, const struct store_key *key);
+/* The write `op_id` was found to be done; if its outcome is unknown, this is remembered. */
+void store_note_done(struct store *store, const pgk_uuid *op_id);
+/* True, once, when a write with these arguments was of unknown outcome and is done. */
+bool store_take_done(struct store *store, const struct store_key *key);
 /* Remembers it while its outcome is unknown. Returns `status`. */
 pgk_status store_settle(struct store *store, const struct store_write *write, pgk_status status,
                         const struct store_key *key);

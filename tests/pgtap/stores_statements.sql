@@ -31,7 +31,7 @@
 \set recover `cat "$STATEMENTS/recovery/recover.sql"`
 \set settle `cat "$STATEMENTS/recovery/settle.sql"`
 BEGIN;
-SELECT plan(103);
+SELECT plan(106);
 PREPARE start AS :start; PREPARE stop AS :stop; PREPARE put AS :put; PREPARE put_many AS :put_many; PREPARE recover_graph AS :recover_graph;
 PREPARE recover_all AS :recover_all; PREPARE put_requirements AS :put_requirements; PREPARE release_graph AS :release_graph;
 PREPARE remove AS :remove; PREPARE create_dirty AS :create_dirty; PREPARE finish_job AS :finish_job;
@@ -80,7 +80,8 @@ SELECT pg_temp.fenced(call) FROM unnest(ARRAY[
     $$clear(1001, 6, 'c', pg_temp.u(1))$$,
     $$add(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1), 1, 'checkpoint', 'never_retained', NULL, 'p', sha256('x'), 0, '{}', '{}')$$,
     $$shutdown(1001, 6, 'c', pg_temp.u(1), 'FINISHED')$$,
-    $$discarded(1001, 6, 'c', pg_temp.u(1), 1)$$,
+    $$discarded(1001, 6, 'c', pg_temp.u(1), 1, pg_temp.u(1))$$,
+    $$discarding('c', NULL, NULL, NULL, 1, 1001, 6)$$,
     $$next_id(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1))$$,
     $$set_id(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1), 5)$$,
     $$drop_id(1001, 6, 'c', pg_temp.u(1))$$]) call;
@@ -163,25 +164,28 @@ SELECT is(pg_temp.answers($$clear(1001, 7, 'c', pg_temp.u(5))$$) || pg_temp.answ
 
 -- Checkpoints.
 SELECT is(pg_temp.answers(format($$add(1001, 7, 'c', pg_temp.u(1), pg_temp.u(%s), %s, %L, 'never_retained', '\x01', NULL, sha256('\x01'), 0, '{}', '{}')$$,
-    50 + id, id, kind)), 'done []', 'add ' || kind) FROM (VALUES (9, 'checkpoint'), (10, 'savepoint'), (11, 'checkpoint')) v(id, kind);
-SELECT is(pg_temp.answers($$add(1001, 7, 'c', pg_temp.u(1), pg_temp.u(70), 11, 'checkpoint', 'never_retained', '\x02', NULL, sha256('\x02'), 0, '{9}', '{10}')$$), 'exists []',
+    50 + id, id, kind)), 'done [] true', 'add ' || kind) FROM (VALUES (9, 'checkpoint'), (10, 'savepoint'), (11, 'checkpoint')) v(id, kind);
+SELECT is(pg_temp.answers($$add(1001, 7, 'c', pg_temp.u(1), pg_temp.u(70), 11, 'checkpoint', 'never_retained', '\x02', NULL, sha256('\x02'), 0, '{9}', '{10}')$$), 'exists [] false',
     'add: exists, and nothing moves');
-SELECT is(pg_temp.answers($$add(1001, 7, 'c', pg_temp.u(1), pg_temp.u(71), 12, 'checkpoint', 'retain_on_failure', NULL, 'p', sha256('p'), 5, '{9}', '{10}')$$), 'done [9,10]',
+SELECT is(pg_temp.answers($$add(1001, 7, 'c', pg_temp.u(1), pg_temp.u(71), 12, 'checkpoint', 'retain_on_failure', NULL, 'p', sha256('p'), 5, '{9}', '{10}')$$), 'done [9,10] true',
     'add, and the old ones move');
-SELECT is(pg_temp.answers($$add(1001, 7, 'c', pg_temp.u(1), pg_temp.u(71), 12, 'checkpoint', 'retain_on_failure', NULL, 'p', sha256('p'), 5, '{9}', '{10}')$$), 'done []', 'add: repeated');
+SELECT is(pg_temp.answers($$add(1001, 7, 'c', pg_temp.u(1), pg_temp.u(71), 12, 'checkpoint', 'retain_on_failure', NULL, 'p', sha256('p'), 5, '{9}', '{10}')$$), 'done [] false', 'add: repeated');
 SELECT is((SELECT string_agg(checkpoint_id || ' ' || state, ', ' ORDER BY checkpoint_id) FROM checkpoint WHERE cluster_id = 'c'),
     '9 discarding, 10 retained, 11 completed, 12 completed', 'where they are');
 SELECT alike(pg_temp.answers($$heads('c', pg_temp.u(1))$$), E'11 checkpoint never_retained %\n12 checkpoint retain_on_failure %', 'heads ascend');
 SELECT alike(pg_temp.answers($$list_checkpoints('c', pg_temp.u(1), true)$$), '12 checkpoint retain_on_failure 5 7 % - p', 'the latest');
 SELECT is(pg_temp.answers($$add(1001, 7, 'far', pg_temp.u(1), pg_temp.u(72), 1, 'checkpoint', 'never_retained', NULL, 'p', sha256('p'), 253402300799001, '{}', '{}')$$)
     || pg_temp.answers($$create_dirty(1001, 7, 'far', pg_temp.u(1), pg_temp.u(73), 'FAILED', 'n', 253402300799001, 253402300799001, 9, NULL, NULL, NULL, 1)$$),
-    'done []done', 'a far time');
+    'done [] truedone', 'a far time');
 SELECT alike(pg_temp.answers($$list_checkpoints('far', pg_temp.u(1), true)$$), '% 253402300799001 %', 'comes back to the millisecond');
 SELECT alike(pg_temp.answers($$list_results('far', NULL, NULL)$$), '% 253402300799001 253402300799001 %', 'of a result too');
-SELECT is(pg_temp.answers($$discarded(1001, 7, 'c', pg_temp.u(1), 11)$$), 'missing', 'what is in the list is not deleted');
+SELECT is(pg_temp.answers($$discarded(1001, 7, 'c', pg_temp.u(1), 11, pg_temp.u(61))$$), 'missing', 'what is in the list is not deleted');
 SELECT is(pg_temp.answers($$shutdown(1001, 7, 'c', pg_temp.u(1), 'FAILED')$$), 'done 1 1', 'shutdown by policy');
-SELECT matches(pg_temp.answers($$discarding('c', NULL, NULL, NULL, 10)$$), pg_temp.u(1) || ' 9 .*\n' || pg_temp.u(1) || ' 11 .*', 'what is discarding');
-SELECT is(pg_temp.answers($$discarded(1001, 7, 'c', pg_temp.u(1), 9)$$), 'done', 'discarded');
+SELECT matches(pg_temp.answers($$discarding('c', NULL, NULL, NULL, 10, 1001, 7)$$), pg_temp.u(1) || ' 9 .*\n' || pg_temp.u(1) || ' 11 .*', 'what is discarding');
+SELECT is(pg_temp.answers($$add(1001, 7, 'c', pg_temp.u(1), pg_temp.u(61), 11, 'checkpoint', 'never_retained', '\x01', NULL, sha256('\x01'), 0, '{}', '{}')$$), 'done [] false',
+    'add: repeated, and out of the list by now');
+SELECT is(pg_temp.answers($$discarded(1001, 7, 'c', pg_temp.u(1), 9, pg_temp.u(58))$$), 'missing', 'another entry of that number is not deleted');
+SELECT is(pg_temp.answers($$discarded(1001, 7, 'c', pg_temp.u(1), 9, pg_temp.u(59))$$), 'done', 'discarded');
 
 -- Counter.
 SELECT is(pg_temp.answers($$get_id('c', pg_temp.u(1))$$), '1', 'a counter starts at 1');

@@ -445,6 +445,28 @@ static void test_checkpoints__many_threads__the_list_keeps_its_rules(void **stat
     close_scene(&s);
 }
 
+/* Not a way to work, but the list of one store must not stay wrong for what another did. */
+static void test_checkpoints__another_store_of_the_job__is_seen_at_the_next_chance(void **state)
+{
+    struct scene s;
+    open_scene(&s, state, 1, NULL, NULL);
+    pgk_checkpoints *mine = s.store;
+    pgk_checkpoints *other = open_store(&s, 1, NULL, NULL);
+    pgk_checkpoint first = checkpoint_of(1, PGK_CHECKPOINT);
+    add(&s, 1, PGK_CHECKPOINT);
+    s.store = other;
+    STORE_FAILS(PGK_ERR_ALREADY_EXISTS, &s.err, pgk_checkpoints_add(other, &first, &s.err));
+    add(&s, 2, PGK_CHECKPOINT); /* reads that 1 is there */
+    assert_string_equal(states(&s), "1 discarding, 2 completed");
+    s.store = mine;
+    add(&s, 3, PGK_CHECKPOINT); /* would move 1, but that was done by another: there is more */
+    assert_int_equal(pgk_checkpoints_count(mine), 2);
+    add(&s, 4, PGK_CHECKPOINT);
+    assert_string_equal(states(&s), "1 discarding, 2 discarding, 3 discarding, 4 completed");
+    pgk_checkpoints_free(other);
+    close_scene(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -457,6 +479,7 @@ int main(void)
         DB_TEST(test_checkpoints__bad_entries__are_refused_and_nothing_is_written),
         DB_TEST(test_checkpoints__bad_arguments__are_named),
         DB_TEST(test_checkpoints__num_retained__is_that_of_the_configuration),
+        DB_TEST(test_checkpoints__another_store_of_the_job__is_seen_at_the_next_chance),
         DB_TEST(test_checkpoints__many_threads__the_list_keeps_its_rules),
     };
     return cmocka_run_group_tests(tests, fixture_group_setup, fixture_group_teardown);

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "proxy.h"
 #include "store_tools.h"
 
 struct seen {
@@ -188,6 +189,63 @@ static void test_discards__without_callback__entries_wait_for_the_whole_cluster(
     close_scene(&s);
 }
 
+static void test_discards__deposed_leader__removes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct bin bin = {.answer = PGK_OK};
+    struct chief chief;
+    pgk_error err;
+    int64_t left = -1;
+    chief_open(&chief, fixture);
+    chief_depose(&chief, fixture);
+    known_state(fixture);
+    pgk_ha *ha = handle_open(fixture, "late", NULL);
+    STORE_FAILS(PGK_ERR_FENCED, &err,
+                pgk_ha_discard_pending(ha, &chief.token, NULL, throw_away, &bin, &left, &err));
+    assert_int_equal(bin.calls, 0);
+    handle_close(ha);
+    chief_close(&chief);
+}
+
+/* Adds an entry whose answer never comes; then the way is free again. */
+static void add_unanswered(struct scene *s, struct proxy *proxy, int64_t id)
+{
+    pgk_checkpoint checkpoint = checkpoint_of(id, PGK_CHECKPOINT);
+    proxy_cut(proxy, PROXY_CUT_TO_CLIENT);
+    STORE_FAILS(PGK_ERR_OUTCOME_UNKNOWN, &s->err,
+                pgk_checkpoints_add(s->store, &checkpoint, &s->err));
+    proxy_reset_all(proxy);
+    proxy_cut(proxy, PROXY_PASS);
+}
+
+static void test_discards__add_of_unknown_outcome__discards_and_does_not_come_back(void **state)
+{
+    struct scene s = {.fixture = *state};
+    struct bin bin = {.answer = PGK_OK};
+    char conninfo[PGSERVER_CONNINFO_SIZE];
+    struct proxy *proxy = fixture_proxy(s.fixture, conninfo, sizeof(conninfo));
+    s.ha = handle_open(s.fixture, "cut", "high-availability.postgres.uri", conninfo,
+                       "high-availability.postgres.statement-timeout", "1500 ms", NULL);
+    s.store = open_store(&s, 2, throw_away, &bin);
+    for (int64_t id = 1; id <= 4; id++) {
+        add(&s, id, PGK_CHECKPOINT);
+    }
+    assert_string_equal(states(&s), "3 completed, 4 completed");
+    add_unanswered(&s, proxy, 5);
+    assert_string_equal(states(&s), "3 discarding, 4 completed, 5 completed");
+    add(&s, 5, PGK_CHECKPOINT); /* what the first one moved is discarded now */
+    assert_string_equal(states(&s), "4 completed, 5 completed");
+    add(&s, 6, PGK_CHECKPOINT); /* prepares it on the new session */
+    add_unanswered(&s, proxy, 7);
+    add(&s, 8, PGK_CHECKPOINT);
+    add(&s, 9, PGK_CHECKPOINT);
+    assert_string_equal(states(&s), "8 completed, 9 completed");
+    add(&s, 7, PGK_CHECKPOINT); /* it was added, and has left the list since: its data is gone */
+    assert_string_equal(states(&s), "8 completed, 9 completed");
+    assert_int_equal(pgk_checkpoints_count(s.store), 2);
+    close_scene(&s);
+}
+
 static void test_discards__discard_callback__runs_with_no_session_held(void **state)
 {
     struct scene s = {.fixture = *state};
@@ -330,6 +388,8 @@ int main(void)
         DB_TEST(test_discards__discard_callback__its_success_deletes_the_entry),
         DB_TEST(test_discards__discard_that_fails__is_tried_again_by_the_next),
         DB_TEST(test_discards__without_callback__entries_wait_for_the_whole_cluster),
+        DB_TEST(test_discards__deposed_leader__removes_nothing),
+        DB_TEST(test_discards__add_of_unknown_outcome__discards_and_does_not_come_back),
         DB_TEST(test_discards__discard_callback__runs_with_no_session_held),
         DB_TEST(test_discards__discard_callback_that_closes__ends_without_harm),
         DB_TEST(test_discards__damaged_entry__fails_alone_and_can_be_discarded),

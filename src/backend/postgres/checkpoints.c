@@ -92,7 +92,7 @@ static void fill_add(struct work *work, struct backend *backend, const struct st
 }
 
 static pgk_status run_add(struct backend *backend, struct work *work, int64_t checkpoint_id,
-                          pgk_error *err)
+                          bool *ret_as_planned, pgk_error *err)
 {
     struct work_answer answer;
     pgk_status status = work_write(backend, work, &answer, err);
@@ -106,6 +106,7 @@ static pgk_status run_add(struct backend *backend, struct work *work, int64_t ch
                            "counter",
                            checkpoint_id);
     }
+    *ret_as_planned = !answer.settled && cell_bool(answer.result, 0, 2);
     PQclear(answer.result);
     return status;
 }
@@ -113,7 +114,7 @@ static pgk_status run_add(struct backend *backend, struct work *work, int64_t ch
 static pgk_status add(struct backend *backend, const struct store_write *write,
                       const struct checkpoint_row *row, const int64_t *discard,
                       size_t discard_count, const int64_t *retain, size_t retain_count,
-                      pgk_error *err)
+                      bool *ret_as_planned, pgk_error *err)
 {
     char *discard_text = array_text(discard, discard_count);
     char *retain_text = array_text(retain, retain_count);
@@ -126,7 +127,7 @@ static pgk_status add(struct backend *backend, const struct store_write *write,
         fill_add(&work, backend, write, row);
         work_array(&work, discard_text);
         work_array(&work, retain_text);
-        status = run_add(backend, &work, row->checkpoint.checkpoint_id, err);
+        status = run_add(backend, &work, row->checkpoint.checkpoint_id, ret_as_planned, err);
     }
     free(discard_text);
     free(retain_text);
@@ -158,6 +159,7 @@ static pgk_status heads(struct backend *backend, const pgk_uuid *job_id,
             .checkpoint_id = cell_int64(result, i, 0),
             .kind = store_checkpoint_kind(cell_text(result, i, 1)),
             .retention = store_retention(cell_text(result, i, 2)),
+            .op_id = cell_uuid(result, i, 3),
         };
     }
     *ret_heads = list;
@@ -186,6 +188,10 @@ static pgk_status hand_out(void *ctx, const PGresult *result, pgk_error *err)
                        .pointer = cell_text(result, 0, at + 7)},
         .content = cell_bytes(result, 0, at + 6, at + 5),
     };
+
+    if (rows->job_id == NULL) {
+        row.op_id = cell_uuid(result, 0, at + 8);
+    }
 
     return rows->fn(rows->ctx, &row, err);
 }
@@ -222,9 +228,10 @@ static pgk_status shut_down(struct backend *backend, const struct store_write *w
     return status;
 }
 
-static pgk_status discarding(struct backend *backend, const pgk_uuid *job_id,
-                             const pgk_uuid *last_job_id, int64_t last_checkpoint_id, int limit,
-                             checkpoint_row_fn fn, void *ctx, pgk_error *err)
+static pgk_status discarding(struct backend *backend, const pgk_token *token,
+                             const pgk_uuid *job_id, const pgk_uuid *last_job_id,
+                             int64_t last_checkpoint_id, int limit, checkpoint_row_fn fn, void *ctx,
+                             pgk_error *err)
 {
     struct rows rows = {.fn = fn, .ctx = ctx};
     struct work work;
@@ -235,11 +242,13 @@ static pgk_status discarding(struct backend *backend, const pgk_uuid *job_id,
     work_uuid(&work, last_job_id);
     work_int64(&work, last_checkpoint_id);
     work_int64(&work, limit);
+    work_token(&work, token);
     return work_stream(backend, &work, hand_out, &rows, err);
 }
 
 static pgk_status discarded(struct backend *backend, const struct store_write *write,
-                            const pgk_uuid *job_id, int64_t checkpoint_id, pgk_error *err)
+                            const pgk_uuid *job_id, int64_t checkpoint_id, const pgk_uuid *added_by,
+                            pgk_error *err)
 {
     struct work work;
     struct work_answer answer;
@@ -249,6 +258,7 @@ static pgk_status discarded(struct backend *backend, const struct store_write *w
     work_text(&work, backend->settings->cluster_id);
     work_uuid(&work, job_id);
     work_int64(&work, checkpoint_id);
+    work_uuid(&work, added_by);
     pgk_status status = work_write(backend, &work, &answer, err);
 
     if (status == PGK_OK) {
