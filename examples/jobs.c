@@ -62,7 +62,12 @@ static pgk_status note_job(struct worker *worker, const pgk_job_graph *graph,
     job->id = graph->job_id;
     job->bytes = graph->graph_bytes;
     memcpy(job->graph, graph->graph, graph->graph_bytes);
-    if (checkpoint != NULL && checkpoint->metadata_bytes < sizeof position) {
+    if (checkpoint != NULL && checkpoint->status != PGK_OK) {
+        /* A job with older ones would look at those: pgk_checkpoints_all(). */
+        say(worker->name, "damaged checkpoint %" PRId64 ": %s; the job begins at byte 0",
+            checkpoint->checkpoint_id, checkpoint->reason);
+    } else if (checkpoint != NULL && checkpoint->metadata != NULL &&
+               checkpoint->metadata_bytes < sizeof position) {
         memcpy(position, checkpoint->metadata, checkpoint->metadata_bytes);
         char *end;
         job->offset = strtoull(position, &end, 10);
@@ -96,6 +101,13 @@ static bool clean_up(struct worker *worker, const pgk_uuid *job_id)
 
 static pgk_status on_dirty_result(void *user, const pgk_job_result *result)
 {
+    const struct worker *worker = user;
+    if (result->entry_status != PGK_OK || result->status == PGK_JOB_UNKNOWN) {
+        /* What may be removed is for people to say: it stays dirty. */
+        say(worker->name, "left a result alone: %s",
+            result->entry_status != PGK_OK ? result->reason : "nobody knows how the job ended");
+        return PGK_OK;
+    }
     return clean_up(user, &result->job_id) ? PGK_OK : PGK_ERR_FENCED;
 }
 
