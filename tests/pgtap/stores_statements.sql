@@ -31,7 +31,7 @@
 \set recover `cat "$STATEMENTS/recovery/recover.sql"`
 \set settle `cat "$STATEMENTS/recovery/settle.sql"`
 BEGIN;
-SELECT plan(106);
+SELECT plan(108);
 PREPARE start AS :start; PREPARE stop AS :stop; PREPARE put AS :put; PREPARE put_many AS :put_many; PREPARE recover_graph AS :recover_graph;
 PREPARE recover_all AS :recover_all; PREPARE put_requirements AS :put_requirements; PREPARE release_graph AS :release_graph;
 PREPARE remove AS :remove; PREPARE create_dirty AS :create_dirty; PREPARE finish_job AS :finish_job;
@@ -151,6 +151,13 @@ SELECT is(pg_temp.answers($$finish_job(1001, 7, 'c', pg_temp.u(2), pg_temp.u(33)
 SELECT results_eq($$SELECT r.status, s.status, (SELECT count(*) FROM job_graph WHERE cluster_id = 'c')
                       FROM job_result r JOIN job_status s USING (cluster_id, job_id) WHERE job_id = pg_temp.u(2)$$,
     $$VALUES ('FINISHED', 'DONE', 0::bigint)$$, 'result, status and graph in one');
+SELECT put.a FROM pg_temp.answers($$put(1001, 7, 'c', pg_temp.u(4), pg_temp.u(1), pg_temp.u(36), NULL, '\x01', sha256('\x01'))$$) put(a);
+CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+CREATE TRIGGER refuse BEFORE DELETE ON job_graph FOR EACH ROW EXECUTE FUNCTION pg_temp.refuse();
+SELECT throws_ok($$EXECUTE finish_job(1001, 7, 'c', pg_temp.u(4), pg_temp.u(37), 'FINISHED', '', NULL, NULL, 0, NULL, NULL, NULL, 1, NULL)$$, 'P0001', NULL,
+    'finish_job whose graph stays');
+DROP TRIGGER refuse ON job_graph;
+SELECT is(pg_temp.answers($$has('c', pg_temp.u(4))$$) || pg_temp.answers($$remove(1001, 7, 'c', pg_temp.u(4), pg_temp.u(1), NULL)$$), 'nonedone []', 'all or nothing');
 SELECT is(pg_temp.answers($$mark_clean(1001, 7, 'c', pg_temp.u(3), pg_temp.u(34), false)$$), 'missing', 'mark_clean: missing');
 SELECT is(pg_temp.answers($$mark_clean(1001, 7, 'c', pg_temp.u(2), pg_temp.u(34), false)$$) || pg_temp.answers($$mark_clean(1001, 7, 'c', pg_temp.u(2), pg_temp.u(35), false)$$)
     || pg_temp.answers($$has('c', pg_temp.u(2))$$), 'donedoneclean', 'mark_clean, and again');
