@@ -282,7 +282,7 @@ static void test_retrieval__many_retrievers__all_told_over_one_session(void **st
     contest_granted(a);
     WAIT_UNTIL(recorder_count(recorder, "leader dispatcher") == 10, WAIT_LONG_MS);
     WAIT_UNTIL(recorder_count(recorder, "leader rest_endpoint") == 10, WAIT_LONG_MS);
-    assert_int_equal(db_sessions(fixture, "listener"), 2); /* theirs and a's own */
+    assert_in_range(db_sessions(fixture, "listener"), 1, 2); /* theirs, and for a moment a's own */
     /* Stopped ones hear nothing more. */
     for (int i = 0; i < 10; i++) {
         assert_int_equal(pgk_retriever_stop(parts[i].retriever, NULL), PGK_OK);
