@@ -5,12 +5,14 @@
 #include <pgkeeper/recovery.h>
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "core/text.h"
 #include "services/graph_end.h"
 
-/* So many rows go in one transaction. */
+/* So many rows go in one transaction; fewer when that takes too long. */
 #define CLEANUP_BATCH 1000
+#define QUERY_CANCELED "57014" /* the statement timeout */
 
 /* So many batches in a row may fall short while there is more: others remove it, or write it. */
 #define CLEANUP_SHORT_BATCHES 300
@@ -56,18 +58,30 @@ static pgk_status cleanup_all(struct store *store, int64_t *removed, pgk_error *
     const pgk_ha *ha = store->ha;
     bool more = true;
     int missed = 0;
+    int limit = CLEANUP_BATCH;
 
     while (more) {
         int64_t batch = 0;
+        pgk_error local;
         struct store_write write = store_new_write(store);
-        pgk_status status = ha->ops->recovery->cleanup_cluster(ha->backend, &write, CLEANUP_BATCH,
-                                                               &batch, &more, err);
 
+        error_reset(&local);
+        pgk_status status =
+            ha->ops->recovery->cleanup_cluster(ha->backend, &write, limit, &batch, &more, &local);
+
+        if (strcmp(local.sqlstate, QUERY_CANCELED) == 0 && limit > 1) {
+            limit /= 2; /* large rows take longer than a statement may */
+            more = true;
+            continue;
+        }
         if (status != PGK_OK) {
+            if (err != NULL) {
+                *err = local;
+            }
             return status;
         }
         *removed += batch;
-        missed = batch < CLEANUP_BATCH ? missed + 1 : 0;
+        missed = batch < limit ? missed + 1 : 0;
         if (more && missed >= CLEANUP_SHORT_BATCHES) {
             return error_set(err, PGK_ERR_CONFLICT, "ha.cleanup_all",
                              "cluster \"%s\" is not empty after %" PRId64 " rows were removed: "

@@ -310,6 +310,27 @@ static void test_cleanup__bad_arguments__are_named_and_nothing_goes(void **state
     handle_close(ha);
 }
 
+/* All rows together take longer than a statement may: smaller batches. */
+static void test_cleanup__all_with_rows_that_take_long__smaller_batches(void **state)
+{
+    struct fixture *fixture = *state;
+    pgk_error err;
+    int64_t removed = 0;
+    db_exec(fixture, "CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                     " PERFORM pg_sleep(0.01); RETURN OLD; END $$;"
+                     "CREATE TRIGGER slow BEFORE DELETE ON pgkeeper.job_graph"
+                     " FOR EACH ROW EXECUTE FUNCTION public.slow();"
+                     "INSERT INTO pgkeeper.job_graph (cluster_id, job_id, graph, sha256)"
+                     " SELECT '" FIXTURE_CLUSTER "', gen_random_uuid(), 'g', sha256('g')"
+                     " FROM generate_series(1, 60)");
+    pgk_ha *ha =
+        handle_open(fixture, "a", "high-availability.postgres.statement-timeout", "400 ms", NULL);
+    assert_int_equal(pgk_ha_cleanup_all(ha, PGK_UNFENCED, &removed, &err), PGK_OK);
+    assert_int_equal(removed, 60);
+    assert_int_equal(rows_of(fixture, FIXTURE_CLUSTER), 0);
+    handle_close(ha);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +346,7 @@ int main(void)
         DB_TEST(test_cleanup__close_with_and_without__closes_always),
         DB_TEST(test_cleanup__close_with_one_that_fails__closes_all_the_same),
         DB_TEST(test_cleanup__bad_arguments__are_named_and_nothing_goes),
+        DB_TEST(test_cleanup__all_with_rows_that_take_long__smaller_batches),
     };
     return cmocka_run_group_tests(tests, fixture_group_setup, fixture_group_teardown);
 }
