@@ -327,6 +327,15 @@ static void test_rules__fenced_then_lost__stays_fenced(void **state)
     assert_string_equal(rules.end_reason, END_FENCED);
 }
 
+static void test_rules__fenced_after_the_lease_ran_out__the_lease_is_the_reason(void **state)
+{
+    (void)state;
+    struct group_rules rules = leading(10);
+    assert_int_equal(rules_fenced(&rules), ACT_END);
+    assert_int_equal(rules_session_lost(&rules, END_LEASE_EXPIRED), ACT_NOTHING);
+    assert_string_equal(rules.end_reason, END_LEASE_EXPIRED);
+}
+
 static void test_rules__decline__releases_from_every_holding_state(void **state)
 {
     (void)state;
@@ -369,6 +378,7 @@ int main(void)
             test_rules__lost_while_revoking__is_told_once_and_a_late_revoke_is_nothing),
         cmocka_unit_test(test_rules__lost_while_leading__ends_with_the_reason),
         cmocka_unit_test(test_rules__fenced_then_lost__stays_fenced),
+        cmocka_unit_test(test_rules__fenced_after_the_lease_ran_out__the_lease_is_the_reason),
         cmocka_unit_test(test_rules__told_of_a_release__tries_at_once_and_a_false_one_does_no_harm),
         cmocka_unit_test(test_rules__decline__releases_from_every_holding_state),
     };

@@ -198,8 +198,10 @@ void rules_released(struct group_rules *rules, int64_t now_ns, int64_t stand_bac
 enum group_act rules_session_lost(struct group_rules *rules, const char *reason)
 {
     enum group_act act = rules->state == GROUP_LEADING ? ACT_END : ACT_NOTHING;
-    /* A resignation that was under way has failed, or history knows better. */
-    if (rules->end_reason == NULL || strcmp(rules->end_reason, END_FENCED) != 0) {
+    /* A resignation that was under way has failed, or history knows better. Who was fenced was so by
+     * hand, unless the lease had run out: then by a successor, whose write came to us first. */
+    if (rules->end_reason == NULL || strcmp(rules->end_reason, END_FENCED) != 0 ||
+        strcmp(reason, END_LEASE_EXPIRED) == 0) {
         rules->end_reason = reason;
     }
     rules->leader = 0;
