@@ -102,7 +102,9 @@ PGK_API pgk_status pgk_job_graphs_start(pgk_job_graphs *store,
 
 /*
  * Releases all that the store owns; the data stays. Idempotent; also without start. Waits for a
- * callback of this store that is running, unless called from a callback. Since 0.1.
+ * callback of this store that is running, unless called from a callback. A recovery of all that is
+ * under way ends with PGK_ERR_ILLEGAL_STATE at its next graph, and what it owned is released then.
+ * Since 0.1.
  */
 PGK_API pgk_status pgk_job_graphs_stop(pgk_job_graphs *store, pgk_error *err);
 

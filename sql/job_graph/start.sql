@@ -2,7 +2,8 @@
 -- fence need not be entered.
 -- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 store id, $5 does it listen?
 -- Column: outcome (done); SQLSTATE PK001 when fenced. Safe to retry.
--- An entry that is locked is let be: a deposed leader may be reading all its graphs still, for as long as it likes.
+-- An entry that is locked is let be: a deposed leader may be reading all its graphs still, for as long as it likes; and
+-- so may this store, whose entry is then as good as renewed.
 WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
 over AS (
     SELECT s.store_id FROM f, job_store s
@@ -12,8 +13,10 @@ over AS (
                                                             AND l.released_at IS NULL) END
        FOR UPDATE OF s SKIP LOCKED),
 ended AS (DELETE FROM job_store s USING over o WHERE s.store_id = o.store_id),
+mine AS MATERIALIZED (SELECT FROM job_store s WHERE s.store_id = $4::uuid FOR UPDATE SKIP LOCKED),
 entered AS (
     INSERT INTO job_store AS s (store_id, cluster_id, leadership_id, epoch, listening)
-    SELECT $4::uuid, $3::text, $1::integer, coalesce($2::bigint, 0), $5::boolean FROM f WHERE f.ok
+    SELECT $4::uuid, $3::text, $1::integer, coalesce($2::bigint, 0), $5::boolean FROM f
+     WHERE f.ok AND (EXISTS (SELECT FROM mine) OR NOT EXISTS (SELECT FROM job_store s WHERE s.store_id = $4::uuid))
     ON CONFLICT (store_id) DO UPDATE SET listening = EXCLUDED.listening, started_at = clock_timestamp())
 SELECT 'done' FROM f

@@ -10,17 +10,45 @@
 #include "services/job_graphs.h"
 #include "services/store_common.h"
 
-void graph_recovery_begin(struct graph_recovery *recovery, struct graph_act *act)
+/* Locked. */
+static pgk_status await_turn(const struct graph_act *act, pgk_error *err)
+{
+    static const char origin[] = "job_graphs.recover_all";
+    const pgk_job_graphs *store = act->store;
+    pgk_ha *ha = act->call.ha;
+
+    while (store->set.recovering > 0 && act->generation == store->generation) {
+        if (pthread_equal(store->recoverer, pthread_self())) {
+            return error_set(err, PGK_ERR_ILLEGAL_STATE, origin,
+                             "the store is handing out its graphs, to this very callback");
+        }
+        pthread_cond_wait(&ha->changed, &ha->lock);
+    }
+    return act->generation == store->generation
+               ? PGK_OK
+               : error_set(err, PGK_ERR_ILLEGAL_STATE, origin, "the store was stopped meanwhile");
+}
+
+pgk_status graph_recovery_begin(struct graph_recovery *recovery, struct graph_act *act,
+                                pgk_error *err)
 {
     *recovery = (struct graph_recovery){.act = act};
-    if (act != NULL) {
-        struct graph_set *set = &act->store->set;
+    if (act == NULL) {
+        return PGK_OK;
+    }
+    struct graph_set *set = &act->store->set;
 
-        pthread_mutex_lock(&act->call.ha->lock);
+    pthread_mutex_lock(&act->call.ha->lock);
+    pgk_status status = await_turn(act, err);
+
+    if (status == PGK_OK) {
         set->recovering++;
         recovery->mark = ++set->clock;
-        pthread_mutex_unlock(&act->call.ha->lock);
+        recovery->entered = act->store->entered;
+        act->store->recoverer = pthread_self();
     }
+    pthread_mutex_unlock(&act->call.ha->lock);
+    return status;
 }
 
 static pgk_status no_memory(pgk_error *err)
@@ -124,7 +152,7 @@ void graph_recovery_end(struct graph_recovery *recovery, pgk_status status)
 
     pthread_mutex_lock(&act->call.ha->lock);
     bool same = act->generation == store->generation;
-    bool claimed = same && store->entered && status == PGK_OK;
+    bool claimed = same && recovery->entered && status == PGK_OK;
 
     if (same && status != PGK_OK) {
         graph_set_unclaim(&store->set, recovery->mark);
@@ -133,10 +161,13 @@ void graph_recovery_end(struct graph_recovery *recovery, pgk_status status)
     if (claimed) {
         release_damaged(recovery);
         release_again(recovery);
+    } else if (!same && recovery->entered) {
+        (void)act->call.ha->ops->job_graphs->stop(act->call.ha->backend, &act->store_id, NULL);
     }
     free(recovery->damaged);
     pthread_mutex_lock(&act->call.ha->lock);
     graph_set_end_recovery(&store->set, store->listens);
+    pthread_cond_broadcast(&act->call.ha->changed);
     pthread_mutex_unlock(&act->call.ha->lock);
 }
 
@@ -178,10 +209,12 @@ pgk_status pgk_job_graphs_recover_all(pgk_job_graphs *store, pgk_job_graph_fn fn
     if (status != PGK_OK) {
         return status;
     }
-    graph_recovery_begin(&out.recovery, &act);
-    status = act.call.ha->ops->job_graphs->recover_all(act.call.ha->backend, &act.store_id,
-                                                       hand_out, &out, err);
-    graph_recovery_end(&out.recovery, status);
+    status = graph_recovery_begin(&out.recovery, &act, err);
+    if (status == PGK_OK) {
+        status = act.call.ha->ops->job_graphs->recover_all(act.call.ha->backend, &act.store_id,
+                                                           hand_out, &out, err);
+        graph_recovery_end(&out.recovery, status);
+    }
     graph_act_end(&act);
     return status;
 }

@@ -256,6 +256,10 @@ static pgk_status leave(pgk_job_graphs *store, const char *origin, pgk_error *er
     if (!store->entered || ha->state != HA_OPEN) {
         return PGK_OK; /* with the handle its tenure has ended */
     }
+    if (store->set.recovering > 0) {
+        store->entered = false;
+        return PGK_OK; /* its entry is locked until the recovery ends, which then removes it */
+    }
     pthread_mutex_unlock(&ha->lock);
     pgk_status status = call_enter(&call, ha, origin, err);
 

@@ -18,6 +18,7 @@ struct pgk_job_graphs {
     pgk_uuid store_id;   /* of the latest start: each is another store to the database */
     uint64_t generation; /* counts starts and stops */
     bool entered;        /* the database knows the store */
+    pthread_t recoverer; /* whose thread it is, while set.recovering > 0 */
     struct backend_graph_watch *watch;
     struct graph_set set;
 };
@@ -50,8 +51,12 @@ struct graph_recovery {
     pgk_uuid *damaged;     /* that were claimed and are not to be owned */
     size_t damaged_count;
     size_t damaged_room;
+    bool entered; /* the database knows the store; whoever stops it leaves its entry to us */
 };
-void graph_recovery_begin(struct graph_recovery *recovery, struct graph_act *act);
+/* One after the other: they would wait for each other in the database, with a session each.
+ * ILLEGAL_STATE: it was stopped meanwhile, or this very thread is at one. */
+pgk_status graph_recovery_begin(struct graph_recovery *recovery, struct graph_act *act,
+                                pgk_error *err);
 /* The row was handed out: owned unless it is damaged. NO_MEMORY. */
 pgk_status graph_recovery_row(struct graph_recovery *recovery, const struct graph_row *row,
                               bool damaged, pgk_error *err);

@@ -95,9 +95,11 @@ static pgk_status recover_owned(pgk_ha *ha, pgk_job_graphs *graphs, struct recov
         return status;
     }
     r->call = &act.call;
-    graph_recovery_begin(&r->graphs, &act);
-    status = recover(ha, r, &act.store_id, err);
-    graph_recovery_end(&r->graphs, status);
+    status = graph_recovery_begin(&r->graphs, &act, err);
+    if (status == PGK_OK) {
+        status = recover(ha, r, &act.store_id, err);
+        graph_recovery_end(&r->graphs, status);
+    }
     graph_act_end(&act);
     return status;
 }
@@ -125,7 +127,7 @@ pgk_status pgk_ha_recover(pgk_ha *ha, pgk_job_graphs *graphs, const pgk_recovery
         return status;
     }
     r.call = &call;
-    graph_recovery_begin(&r.graphs, NULL);
+    (void)graph_recovery_begin(&r.graphs, NULL, NULL);
     status = recover(ha, &r, NULL, err);
     call_leave(&call);
     return status;
