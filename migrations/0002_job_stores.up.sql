@@ -240,10 +240,12 @@ AS $$
      WHERE g.cluster_id = live_owners.cluster_id AND g.job_id = live_owners.job_id
        AND s.store_id IS DISTINCT FROM live_owners.but_for
        AND (s.store_id = ANY (g.owners)
-            OR (pg_visible_in_snapshot(g.created_in, s.claims) AND NOT s.claim_id = ANY (g.disowned)))
+            OR (pg_visible_in_snapshot(g.created_in, s.claims) AND NOT s.claim_id = ANY (g.disowned)
+                -- A recovery does not hand out what has ended.
+                AND NOT EXISTS (SELECT FROM job_result r WHERE r.cluster_id = g.cluster_id AND r.job_id = g.job_id)))
        AND tenure_is_live(s.leadership_id, s.epoch)
 $$;
-COMMENT ON FUNCTION live_owners(text, uuid, uuid) IS 'Stores that own a graph and whose tenure leads: named in its owners, or recovered all graphs when it was there and has not released it since. but_for: a store that is not looked at; whether a tenure leads takes a look at all locks of the server.';
+COMMENT ON FUNCTION live_owners(text, uuid, uuid) IS 'Stores that own a graph and whose tenure leads: named in its owners, or recovered all graphs when it was there, without a result, and has not released it since. but_for: a store that is not looked at; whether a tenure leads takes a look at all locks of the server.';
 
 CREATE FUNCTION claim_graphs(store_id uuid, seen pg_snapshot) RETURNS boolean
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
@@ -509,7 +511,8 @@ SELECT known.cluster_id, job_hex(known.job_id) AS job, known.job_id,
             SELECT o.store_id FROM live o
              WHERE o.cluster_id = g.cluster_id
                AND (o.store_id = ANY (g.owners)
-                    OR (pg_visible_in_snapshot(g.created_in, o.claims) AND NOT o.claim_id = ANY (g.disowned)))) END AS live_owners,
+                    OR (pg_visible_in_snapshot(g.created_in, o.claims) AND NOT o.claim_id = ANY (g.disowned)
+                        AND r.job_id IS NULL))) END AS live_owners,
        c.completed AS checkpoints, c.discarding, c.retained, c.latest AS latest_checkpoint,
        coalesce(n.next_id, 1) AS next_checkpoint_id
   FROM (SELECT cluster_id, job_id FROM job_graph

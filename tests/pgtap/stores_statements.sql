@@ -31,7 +31,7 @@
 \set recover `cat "$STATEMENTS/recovery/recover.sql"`
 \set settle `cat "$STATEMENTS/recovery/settle.sql"`
 BEGIN;
-SELECT plan(108);
+SELECT plan(109);
 PREPARE start AS :start; PREPARE stop AS :stop; PREPARE put AS :put; PREPARE put_many AS :put_many; PREPARE recover_graph AS :recover_graph;
 PREPARE recover_all AS :recover_all; PREPARE put_requirements AS :put_requirements; PREPARE release_graph AS :release_graph;
 PREPARE remove AS :remove; PREPARE create_dirty AS :create_dirty; PREPARE finish_job AS :finish_job;
@@ -219,6 +219,11 @@ SELECT pg_temp.answers($$put(1001, 7, 'c', pg_temp.u(6), pg_temp.u(1), pg_temp.u
 SELECT matches(pg_temp.answers($$recover('c', pg_temp.u(1), true, true, true)$$),
     'result ' || pg_temp.u(7) || ' FAILED [^\n]*\njob ' || pg_temp.u(6) || ' checkpoint never_retained - - 1 5 \d+ 7 [^\n]*x06 - - ' || pg_temp.u(81) || ' 4 [^\n]*x0404\ndiscard '
     || pg_temp.u(1) || ' checkpoint [^\n]* 11 [^\n]*$', 'recover: all in order, and the ended job is not run again');
+-- As if they were there before this transaction and another store had put them.
+UPDATE job_graph SET created_in = '3', owners = '{}' WHERE cluster_id = 'c' AND job_id IN (pg_temp.u(6), pg_temp.u(7));
+SELECT results_eq($$SELECT pg_temp.u(1) = ANY (live_owners('c', job_id)), live_owners('c', job_id) <@ live_owners, live_owners <@ live_owners('c', job_id)
+                      FROM stat_jobs WHERE cluster_id = 'c' AND job_id IN (pg_temp.u(6), pg_temp.u(7)) ORDER BY job_id$$,
+    $$VALUES (true, true, true), (false, true, true)$$, 'nor is it owned by the recovery');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -129,9 +129,10 @@ struct backend {
     struct backend_graph_watch *graph_watches; /* [lock] */
     bool graphs_reread;                        /* [lock] */
     int64_t graphs_poll_ns;                    /* next read without a hint */
-    int64_t graphs_gap_ns;                     /* and not before this with one */
-    pgk_uuid entering;                         /* store of the statement under way */
-    bool leave_store;                          /* it was stopped meanwhile: it is to go again */
+    int graphs_hidden;     /* reads in a row that the stores' own acts hid something of */
+    int64_t graphs_gap_ns; /* and not before this with one */
+    pgk_uuid entering;     /* store of the statement under way */
+    bool leave_store;      /* it was stopped meanwhile: it is to go again */
 };
 
 /* Each part: step does what is due, next_ns says when to come again if nothing happens. */

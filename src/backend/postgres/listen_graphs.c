@@ -21,6 +21,7 @@
  * the last one took. */
 #define GAP_NS (20 * NS_PER_MS)
 #define GAP_FACTOR 10
+#define HIDDEN_DOUBLINGS 10
 /* Entries of stores without a fence are dropped after a day (sql/job_graph/start.sql). */
 #define RENEW_NS (3600 * NS_PER_S)
 
@@ -206,16 +207,21 @@ static void apply_list(struct backend *backend)
     struct graph_id *ids = read_ids(session->result, &count);
     int64_t now = clock_now_ns();
     int64_t gap = GAP_FACTOR * (now - session->sent_ns);
-    bool again = ids == NULL;
+    bool hidden = ids == NULL;
     keeper_lock(backend);
     for (struct backend_graph_watch *w = backend->graph_watches; w != NULL; w = w->next) {
         if (ids != NULL && w->asked) {
             bool whole = backend->env.sink.graphs_seen(backend->env.sink.ctx, w->ctx, ids, count);
-            again = again || !whole;
+            hidden = hidden || !whole;
         }
         w->asked = false;
     }
-    backend->graphs_reread = backend->graphs_reread || again;
+    /* An act may take long, above all a recovery: each further read for its sake waits longer. */
+    backend->graphs_hidden = hidden ? backend->graphs_hidden + 1 : 0;
+    for (int i = 1; i < backend->graphs_hidden && i < HIDDEN_DOUBLINGS; i++) {
+        gap = 2 * (gap > GAP_NS ? gap : GAP_NS);
+    }
+    backend->graphs_reread = backend->graphs_reread || hidden;
     backend->graphs_poll_ns = now + backend->settings->poll_interval_ms * NS_PER_MS;
     backend->graphs_gap_ns = now + (gap > GAP_NS ? gap : GAP_NS);
     if (backend->graphs_gap_ns > backend->graphs_poll_ns) {
