@@ -310,7 +310,6 @@ static void test_job_graphs__recover_all_that_fails__owns_nothing_by_it(void **s
     pgk_uuid own = job_number(3);
     pgk_error err;
     int calls = 0;
-
     CHECK_OK(pgk_job_graphs_put(a, &theirs[0], "g", 1, &err), err);
     CHECK_OK(pgk_job_graphs_put(a, &theirs[1], "g", 1, &err), err);
     assert_int_equal(pgk_job_graphs_recover_all(b, refuse_second, &calls, &err), PGK_ERR_IO);
@@ -371,7 +370,6 @@ static void test_job_graphs__released_while_all_are_recovered__stays_released(vo
     pgk_job_graphs *other = shelf_open(ha, &lead.token, NULL);
     pgk_uuid kept = job_number(2);
     pgk_error err;
-
     meddler.job = job_number(1);
     CHECK_OK(pgk_job_graphs_put(meddler.store, &meddler.job, "g", 1, &err), err);
     CHECK_OK(pgk_job_graphs_put(meddler.store, &kept, "g", 1, &err), err);
