@@ -450,10 +450,7 @@ pgk_status work_write(struct backend *backend, struct work *work, struct work_an
         error_reset(&local);
         pgk_status status = attempt(&a, &local);
         work_tell_keeper(backend, work, a.refused ? PGK_ERR_FENCED : status);
-        if (status == PGK_OK) {
-            if (a.refused) { /* it was done before leadership passed on */
-                work_tell_keeper(backend, work, PGK_ERR_FENCED);
-            }
+        if (status == PGK_OK) { /* refused or not: it was done before leadership passed on */
             *ret_answer = a.answer;
             return PGK_OK;
         }
