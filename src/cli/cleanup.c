@@ -15,7 +15,7 @@
 #include "verbs.h"
 
 #define CLEANUP_BATCH 1000 /* as in sql/cleanup/cluster.sql */
-#define SHORT_BATCHES 300 /* in a row: others remove, or write, what is there */
+#define SHORT_BATCHES 300  /* in a row: others remove, or write, what is there */
 
 const char help_cleanup[] =
     "usage: pgkeeper cleanup job ID  [--force] [--dry-run] [--yes] [--format F]\n"
