@@ -42,6 +42,9 @@ struct writer {
 
 /* The stores of one tenure. */
 struct bench {
+    pgk_token token;
+    pgk_uuid last; /* job whose graph was put last */
+    long *counted; /* as what: the writer's done or unknown; NULL: not stored */
     pgk_job_graphs *graphs;
     pgk_job_results *results;
     pgk_job_registry *registry;
@@ -54,23 +57,106 @@ static void blame(struct writer *writer, const char *what, pgk_status status, co
              err->message);
 }
 
-/* One new row; the job is nobody else's. */
-static pgk_status write_one(struct writer *writer, const struct bench *bench, pgk_error *err)
+/* The checkpoint and the counter of a new job. */
+static pgk_status number_one(struct writer *writer, const struct bench *bench, const pgk_uuid *job,
+                             pgk_error *err)
+{
+    pgk_checkpoint_counter *counter = NULL;
+    int64_t value;
+    pgk_status status = pgk_ha_checkpoint_counter(writer->scene->ha[writer->handle], &bench->token,
+                                                  job, &counter, err);
+    if (status == PGK_OK && rand_r(&writer->random) % 2 == 0) {
+        status = pgk_checkpoint_counter_set(counter, 7, err);
+    } else if (status == PGK_OK) {
+        status = pgk_checkpoint_counter_get_and_increment(counter, &value, err);
+    }
+    pgk_checkpoint_counter_free(counter);
+    return status;
+}
+
+static pgk_status add_one(struct writer *writer, const struct bench *bench, const pgk_uuid *job,
+                          pgk_error *err)
+{
+    const pgk_checkpoints_options options = {
+        .size = sizeof(options), .job_id = *job, .max_retained = 1};
+    const pgk_checkpoint checkpoint = {
+        .size = sizeof(checkpoint), .checkpoint_id = 1, .pointer = "file:/1"};
+    pgk_checkpoints *store = NULL;
+    pgk_status status =
+        pgk_ha_checkpoints(writer->scene->ha[writer->handle], &bench->token, &options, &store, err);
+    if (status == PGK_OK) {
+        status = pgk_checkpoints_add(store, &checkpoint, err);
+    }
+    if (status == PGK_OK && rand_r(&writer->random) % 2 == 0) {
+        status = pgk_checkpoints_shutdown(store, PGK_JOB_FINISHED, err);
+    }
+    pgk_checkpoints_free(store);
+    return status;
+}
+
+static pgk_status remove_one(struct writer *writer, struct bench *bench, pgk_error *err)
+{
+    pgk_ha *ha = writer->scene->ha[writer->handle];
+    pgk_status status = rand_r(&writer->random) % 2 == 0
+                            ? pgk_job_graphs_remove(bench->graphs, &bench->last, err)
+                            : pgk_ha_cleanup_job(ha, &bench->token, &bench->last, NULL, err);
+    if (bench->counted != NULL && (status == PGK_OK || status == PGK_ERR_OUTCOME_UNKNOWN)) {
+        (*bench->counted)--;
+        writer->unknown += status == PGK_ERR_OUTCOME_UNKNOWN;
+        bench->counted = NULL;
+    }
+    return status;
+}
+
+/* Changes or removes what this writer wrote with the same token before. */
+static pgk_status change_one(struct writer *writer, struct bench *bench, pgk_error *err)
+{
+    pgk_status status;
+    switch (rand_r(&writer->random) % 5) {
+    case 0:
+        return pgk_job_registry_clear(bench->registry, &bench->last, err);
+    case 1:
+        return pgk_job_registry_set_finished(bench->registry, &bench->last, err);
+    case 2:
+        status = pgk_job_graphs_put_requirements(bench->graphs, &bench->last, "r", 1, err);
+        return status == PGK_ERR_NOT_FOUND ? PGK_ERR_OUTCOME_UNKNOWN : status; /* says nothing */
+    default:
+        return remove_one(writer, bench, err);
+    }
+}
+
+/* One write; the job is nobody else's. */
+static pgk_status write_one(struct writer *writer, struct bench *bench, pgk_error *err)
 {
     pgk_uuid job;
     pgk_job_result result = {.size = sizeof(result), .status = PGK_JOB_FINISHED, .job_name = "job"};
     pgk_status status;
     pgk_uuid_new(&job);
     result.job_id = job;
-    switch (rand_r(&writer->random) % 4) {
-    case 0:
+    int choice = rand_r(&writer->random) % 12;
+    if (choice < 2 && !pgk_uuid_is_nil(&bench->last)) {
+        return change_one(writer, bench, err);
+    }
+    switch (choice) {
+    case 2:
         return pgk_job_results_create_dirty(bench->results, &result, err);
-    case 1:
+    case 3:
         return pgk_job_registry_set_running(bench->registry, &job, err);
+    case 4:
+        status = pgk_job_results_finish_job(bench->results, &result, err);
+        return status == PGK_OK ? pgk_job_results_mark_clean(bench->results, &job, err) : status;
+    case 5:
+        return number_one(writer, bench, &job, err);
+    case 6:
+        return add_one(writer, bench, &job, err);
     default:
         status = pgk_job_graphs_put(bench->graphs, &job, "graph", 5, err);
         writer->done += status == PGK_OK;
         writer->unknown += status == PGK_ERR_OUTCOME_UNKNOWN;
+        bench->last = job;
+        bench->counted = status == PGK_OK                    ? &writer->done
+                         : status == PGK_ERR_OUTCOME_UNKNOWN ? &writer->unknown
+                                                             : NULL;
         return status;
     }
 }
@@ -79,7 +165,7 @@ static pgk_status write_one(struct writer *writer, const struct bench *bench, pg
 static void write_under(struct writer *writer, const pgk_token *token)
 {
     pgk_ha *ha = writer->scene->ha[writer->handle];
-    struct bench bench = {.graphs = NULL};
+    struct bench bench = {.token = *token};
     pgk_error err;
     int refusals = 0;
     pgk_status status = pgk_ha_job_graphs(ha, token, &bench.graphs, &err);
@@ -156,7 +242,9 @@ static void depose(struct scene *scene, int round)
 
 #define ROWS                                                                                       \
     "(SELECT epoch FROM pgkeeper.job_graph UNION ALL SELECT epoch FROM pgkeeper.job_result"        \
-    " UNION ALL SELECT epoch FROM pgkeeper.job_status)"
+    " UNION ALL SELECT epoch FROM pgkeeper.job_status"                                             \
+    " UNION ALL SELECT epoch FROM pgkeeper.checkpoint"                                             \
+    " UNION ALL SELECT epoch FROM pgkeeper.checkpoint_counter)"
 
 static void test_store_fence__writers_under_take_overs__no_row_of_an_older_epoch_after(void **state)
 {
