@@ -40,6 +40,7 @@ static void test_sentinel__leads_another_group__takes_over_from_a_session_that_d
     db_exec(fixture,
             "SELECT pg_terminate_backend(m.backend_pid) FROM pgkeeper.member m WHERE m.name = 'b'");
     assert_true(part_granted(&waits) > former);
+    WAIT_UNTIL(recorder_count(recorder, "revoke") == 1, WAIT_LONG_MS);
     assert_true(pgk_election_has_leadership(mine.election, &mine.session_id));
     handle_close(a);
     handle_close(b);
