@@ -358,33 +358,19 @@ CREATE TRIGGER by_hand_update BEFORE UPDATE OF cluster_id, job_id, graph, sha256
 CREATE TRIGGER by_hand_delete BEFORE DELETE ON job_graph
     FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION note_by_hand();
 
-CREATE TRIGGER by_hand_insert BEFORE INSERT ON job_result
-    FOR EACH ROW WHEN (NEW.op_id IS NULL) EXECUTE FUNCTION note_by_hand();
-CREATE TRIGGER by_hand_update BEFORE UPDATE ON job_result
-    FOR EACH ROW WHEN (NEW.updated_at = OLD.updated_at) EXECUTE FUNCTION note_by_hand();
-CREATE TRIGGER by_hand_delete BEFORE DELETE ON job_result
-    FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION note_by_hand();
-
-CREATE TRIGGER by_hand_insert BEFORE INSERT ON job_status
-    FOR EACH ROW WHEN (NEW.op_id IS NULL) EXECUTE FUNCTION note_by_hand();
-CREATE TRIGGER by_hand_update BEFORE UPDATE ON job_status
-    FOR EACH ROW WHEN (NEW.updated_at = OLD.updated_at) EXECUTE FUNCTION note_by_hand();
-CREATE TRIGGER by_hand_delete BEFORE DELETE ON job_status
-    FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION note_by_hand();
-
-CREATE TRIGGER by_hand_insert BEFORE INSERT ON checkpoint
-    FOR EACH ROW WHEN (NEW.op_id IS NULL) EXECUTE FUNCTION note_by_hand();
-CREATE TRIGGER by_hand_update BEFORE UPDATE ON checkpoint
-    FOR EACH ROW WHEN (NEW.updated_at = OLD.updated_at) EXECUTE FUNCTION note_by_hand();
-CREATE TRIGGER by_hand_delete BEFORE DELETE ON checkpoint
-    FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION note_by_hand();
-
-CREATE TRIGGER by_hand_insert BEFORE INSERT ON checkpoint_counter
-    FOR EACH ROW WHEN (NEW.op_id IS NULL) EXECUTE FUNCTION note_by_hand();
-CREATE TRIGGER by_hand_update BEFORE UPDATE ON checkpoint_counter
-    FOR EACH ROW WHEN (NEW.updated_at = OLD.updated_at) EXECUTE FUNCTION note_by_hand();
-CREATE TRIGGER by_hand_delete BEFORE DELETE ON checkpoint_counter
-    FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION note_by_hand();
+DO $$
+DECLARE
+    store text;
+BEGIN
+    FOREACH store IN ARRAY '{job_result, job_status, checkpoint, checkpoint_counter}'::text[] LOOP
+        EXECUTE format('CREATE TRIGGER by_hand_insert BEFORE INSERT ON %I
+            FOR EACH ROW WHEN (NEW.op_id IS NULL) EXECUTE FUNCTION note_by_hand()', store);
+        EXECUTE format('CREATE TRIGGER by_hand_update BEFORE UPDATE ON %I
+            FOR EACH ROW WHEN (NEW.updated_at = OLD.updated_at) EXECUTE FUNCTION note_by_hand()', store);
+        EXECUTE format('CREATE TRIGGER by_hand_delete BEFORE DELETE ON %I
+            FOR EACH ROW WHEN (coalesce(current_setting(''pgkeeper.act'', true), '''') = '''') EXECUTE FUNCTION note_by_hand()', store);
+    END LOOP;
+END $$;
 
 -- ---------------------------------------------------------------------------------------------
 -- Cleaning up. leadership_id and epoch NULL: without a fence.

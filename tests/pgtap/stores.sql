@@ -125,11 +125,11 @@ SELECT results_eq($$SELECT * FROM cleanup_cluster(NULL, NULL, 'c', 10)$$, $$VALU
 SELECT is((SELECT count(*) FROM job_graph), 1::bigint, 'other clusters stay untouched');
 
 -- A clean-up beside others: rows that another session removes are missing from the count, not from the truth.
-CREATE FUNCTION pg_temp.skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE FUNCTION pg_temp.taken_by_another() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
 INSERT INTO job_status (cluster_id, job_id, status) SELECT 'e', lpad(n::text, 32, '0')::uuid, 'DONE' FROM generate_series(1, 3) n;
-CREATE TRIGGER a_skip BEFORE DELETE ON job_status FOR EACH ROW WHEN (OLD.job_id::text LIKE '%1') EXECUTE FUNCTION pg_temp.skip();
+CREATE TRIGGER a_taken_by_another BEFORE DELETE ON job_status FOR EACH ROW WHEN (OLD.job_id::text LIKE '%1') EXECUTE FUNCTION pg_temp.taken_by_another();
 SELECT results_eq($$SELECT * FROM cleanup_cluster(NULL, NULL, 'e', 10)$$, $$VALUES (2::bigint, true)$$, 'there is more as long as there is a row');
-DROP TRIGGER a_skip ON job_status;
+DROP TRIGGER a_taken_by_another ON job_status;
 SELECT results_eq($$SELECT * FROM cleanup_cluster(NULL, NULL, 'e', 1)$$, $$VALUES (1::bigint, false)$$, 'and none when the last one went');
 
 -- Addresses that go are told; those of others and stores that are started stay.

@@ -7,120 +7,46 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "store_tools.h"
-
-struct seen {
-    int count;
-    int64_t ids[64];
-    int corrupt;
-    pgk_checkpoint last;
-    char content[64];
-    pgk_status answer;
-};
-
-static pgk_status see(void *user, const pgk_checkpoint *checkpoint)
-{
-    struct seen *seen = user;
-    if (seen->count < 64) {
-        seen->ids[seen->count] = checkpoint->checkpoint_id;
-    }
-    seen->count++;
-    seen->corrupt += checkpoint->status == PGK_ERR_CORRUPT;
-    seen->last = *checkpoint;
-    if (checkpoint->pointer != NULL) {
-        snprintf(seen->content, sizeof(seen->content), "%s", checkpoint->pointer);
-    } else {
-        snprintf(seen->content, sizeof(seen->content), "%.*s", (int)checkpoint->metadata_bytes,
-                 checkpoint->metadata != NULL ? (const char *)checkpoint->metadata : "");
-    }
-    return seen->answer;
-}
-
-struct scene {
-    struct fixture *fixture;
-    pgk_ha *ha;
-    pgk_checkpoints *store;
-    pgk_error err;
-};
-
-static pgk_checkpoints *open_store(struct scene *s, int max_retained, pgk_discard_fn discard,
-                                   void *user)
-{
-    pgk_checkpoints *store = NULL;
-    pgk_checkpoints_options options = {.size = sizeof(options),
-                                       .job_id = job_of(1),
-                                       .max_retained = max_retained,
-                                       .discard = discard,
-                                       .user = user};
-    STORE_WORKS(&s->err, pgk_ha_checkpoints(s->ha, PGK_UNFENCED, &options, &store, &s->err));
-    return store;
-}
-
-static void open_scene(struct scene *s, void **state, int max_retained, pgk_discard_fn discard,
-                       void *user)
-{
-    *s = (struct scene){.fixture = *state};
-    s->ha = handle_open(s->fixture, "a", NULL);
-    s->store = open_store(s, max_retained, discard, user);
-}
-
-static void close_scene(struct scene *s)
-{
-    pgk_checkpoints_free(s->store);
-    handle_close(s->ha);
-}
-
-static void add(struct scene *s, int64_t id, pgk_checkpoint_kind kind)
-{
-    pgk_checkpoint checkpoint = checkpoint_of(id, kind);
-    STORE_WORKS(&s->err, pgk_checkpoints_add(s->store, &checkpoint, &s->err));
-}
-
-/* "1 completed, 2 discarding" */
-static const char *states(struct scene *s)
-{
-    return db_text(s->fixture,
-                   "SELECT string_agg(checkpoint_id || ' ' || state, ', ' ORDER BY checkpoint_id)"
-                   " FROM pgkeeper.checkpoint WHERE job_id = " SQL_JOB(1));
-}
+#include "checkpoint_scene.h"
 
 static void test_checkpoints__added_out_of_order__recovered_ascending(void **state)
 {
-    struct scene s;
-    struct seen seen = {0};
-    open_scene(&s, state, 5, NULL, NULL);
-    STORE_FAILS(PGK_ERR_NOT_FOUND, &s.err, pgk_checkpoints_latest(s.store, see, &seen, &s.err));
-    STORE_WORKS(&s.err, pgk_checkpoints_all(s.store, see, &seen, &s.err));
+    struct checkpoint_scene s;
+    struct checkpoint_seen seen = {0};
+    checkpoint_scene_open(&s, state, 5, NULL, NULL);
+    STORE_FAILS(PGK_ERR_NOT_FOUND, &s.err,
+                pgk_checkpoints_latest(s.store, checkpoint_see, &seen, &s.err));
+    STORE_WORKS(&s.err, pgk_checkpoints_all(s.store, checkpoint_see, &seen, &s.err));
     assert_int_equal(seen.count, 0);
-    add(&s, 10, PGK_CHECKPOINT);
-    add(&s, 9, PGK_CHECKPOINT);
-    add(&s, 11, PGK_CHECKPOINT);
+    checkpoint_add(&s, 10, PGK_CHECKPOINT);
+    checkpoint_add(&s, 9, PGK_CHECKPOINT);
+    checkpoint_add(&s, 11, PGK_CHECKPOINT);
     pgk_checkpoints_free(s.store);
-    s.store = open_store(&s, 5, NULL, NULL);
+    s.store = checkpoint_store(&s, 5, NULL, NULL);
     assert_int_equal(pgk_checkpoints_count(s.store), 3);
-    STORE_WORKS(&s.err, pgk_checkpoints_all(s.store, see, &seen, &s.err));
+    STORE_WORKS(&s.err, pgk_checkpoints_all(s.store, checkpoint_see, &seen, &s.err));
     assert_int_equal(seen.count, 3);
     assert_int_equal(seen.ids[0], 9);
     assert_int_equal(seen.ids[1], 10);
     assert_int_equal(seen.ids[2], 11);
-    seen = (struct seen){0};
-    STORE_WORKS(&s.err, pgk_checkpoints_latest(s.store, see, &seen, &s.err));
+    seen = (struct checkpoint_seen){0};
+    STORE_WORKS(&s.err, pgk_checkpoints_latest(s.store, checkpoint_see, &seen, &s.err));
     assert_int_equal(seen.count, 1);
     assert_int_equal(seen.ids[0], 11);
-    close_scene(&s);
+    checkpoint_scene_close(&s);
 }
 
 static void test_checkpoints__all_fields__come_back_as_they_were(void **state)
 {
-    struct scene s;
-    struct seen seen = {0};
-    open_scene(&s, state, 9, NULL, NULL);
+    struct checkpoint_scene s;
+    struct checkpoint_seen seen = {0};
+    checkpoint_scene_open(&s, state, 9, NULL, NULL);
     pgk_uuid job = job_of(1);
     pgk_checkpoint full = checkpoint_of(0, PGK_SAVEPOINT);
     full.retention = PGK_RETAIN_ON_CANCELLATION;
     full.completed_ms = INT64_C(1700000000123);
     STORE_WORKS(&s.err, pgk_checkpoints_add(s.store, &full, &s.err));
-    STORE_WORKS(&s.err, pgk_checkpoints_latest(s.store, see, &seen, &s.err));
+    STORE_WORKS(&s.err, pgk_checkpoints_latest(s.store, checkpoint_see, &seen, &s.err));
     assert_int_equal(seen.last.size, sizeof(seen.last));
     assert_int_equal(seen.last.checkpoint_id, 0);
     assert_int_equal(seen.last.kind, PGK_SAVEPOINT);
@@ -137,71 +63,71 @@ static void test_checkpoints__all_fields__come_back_as_they_were(void **state)
     full.pointer = "s3://bucket/\xc3\xa9";
     full.retention = PGK_RETAIN_ON_FAILURE;
     STORE_WORKS(&s.err, pgk_checkpoints_add(s.store, &full, &s.err));
-    STORE_WORKS(&s.err, pgk_checkpoints_latest(s.store, see, &seen, &s.err));
+    STORE_WORKS(&s.err, pgk_checkpoints_latest(s.store, checkpoint_see, &seen, &s.err));
     assert_int_equal(seen.last.checkpoint_id, INT64_MAX);
     assert_int_equal(seen.last.kind, PGK_STOP_SAVEPOINT);
     assert_int_equal(seen.last.retention, PGK_RETAIN_ON_FAILURE);
     assert_null(seen.last.metadata);
     assert_string_equal(seen.content, "s3://bucket/\xc3\xa9");
-    close_scene(&s);
+    checkpoint_scene_close(&s);
 }
 
 static void test_checkpoints__same_id__already_exists_in_any_state(void **state)
 {
-    struct scene s;
-    open_scene(&s, state, 1, NULL, NULL);
-    add(&s, 1, PGK_CHECKPOINT);
+    struct checkpoint_scene s;
+    checkpoint_scene_open(&s, state, 1, NULL, NULL);
+    checkpoint_add(&s, 1, PGK_CHECKPOINT);
     pgk_checkpoint again = checkpoint_of(1, PGK_CHECKPOINT);
     STORE_FAILS(PGK_ERR_ALREADY_EXISTS, &s.err, pgk_checkpoints_add(s.store, &again, &s.err));
     assert_int_equal(pgk_checkpoints_count(s.store), 1);
-    add(&s, 2, PGK_CHECKPOINT); /* 1 is discarding now */
+    checkpoint_add(&s, 2, PGK_CHECKPOINT); /* 1 is discarding now */
     STORE_FAILS(PGK_ERR_ALREADY_EXISTS, &s.err, pgk_checkpoints_add(s.store, &again, &s.err));
-    assert_string_equal(states(&s), "1 discarding, 2 completed");
+    assert_string_equal(checkpoint_states(&s), "1 discarding, 2 completed");
     assert_int_equal(pgk_checkpoints_count(s.store), 1);
-    close_scene(&s);
+    checkpoint_scene_close(&s);
 }
 
 static void test_checkpoints__maximum_1__the_examples_of_the_contract(void **state)
 {
-    struct scene s;
-    open_scene(&s, state, 1, NULL, NULL);
-    add(&s, 1, PGK_CHECKPOINT);
-    add(&s, 2, PGK_CHECKPOINT);
-    add(&s, 3, PGK_SAVEPOINT);
-    add(&s, 4, PGK_SAVEPOINT);
-    add(&s, 5, PGK_SAVEPOINT);
-    assert_string_equal(states(&s),
+    struct checkpoint_scene s;
+    checkpoint_scene_open(&s, state, 1, NULL, NULL);
+    checkpoint_add(&s, 1, PGK_CHECKPOINT);
+    checkpoint_add(&s, 2, PGK_CHECKPOINT);
+    checkpoint_add(&s, 3, PGK_SAVEPOINT);
+    checkpoint_add(&s, 4, PGK_SAVEPOINT);
+    checkpoint_add(&s, 5, PGK_SAVEPOINT);
+    assert_string_equal(checkpoint_states(&s),
                         "1 discarding, 2 completed, 3 retained, 4 retained, 5 completed");
     assert_int_equal(pgk_checkpoints_count(s.store), 2);
     db_exec(s.fixture, "DELETE FROM pgkeeper.checkpoint");
     pgk_checkpoints_free(s.store);
-    s.store = open_store(&s, 1, NULL, NULL);
-    add(&s, 1, PGK_CHECKPOINT);
-    add(&s, 2, PGK_SAVEPOINT);
-    add(&s, 3, PGK_CHECKPOINT);
-    assert_string_equal(states(&s), "1 discarding, 2 retained, 3 completed");
+    s.store = checkpoint_store(&s, 1, NULL, NULL);
+    checkpoint_add(&s, 1, PGK_CHECKPOINT);
+    checkpoint_add(&s, 2, PGK_SAVEPOINT);
+    checkpoint_add(&s, 3, PGK_CHECKPOINT);
+    assert_string_equal(checkpoint_states(&s), "1 discarding, 2 retained, 3 completed");
     db_exec(s.fixture, "DELETE FROM pgkeeper.checkpoint");
     pgk_checkpoints_free(s.store);
-    s.store = open_store(&s, 1, NULL, NULL);
-    add(&s, 1, PGK_CHECKPOINT);
-    add(&s, 2, PGK_SAVEPOINT);
-    add(&s, 3, PGK_STOP_SAVEPOINT);
-    assert_string_equal(states(&s), "1 discarding, 2 retained, 3 completed");
-    close_scene(&s);
+    s.store = checkpoint_store(&s, 1, NULL, NULL);
+    checkpoint_add(&s, 1, PGK_CHECKPOINT);
+    checkpoint_add(&s, 2, PGK_SAVEPOINT);
+    checkpoint_add(&s, 3, PGK_STOP_SAVEPOINT);
+    assert_string_equal(checkpoint_states(&s), "1 discarding, 2 retained, 3 completed");
+    checkpoint_scene_close(&s);
 }
 
 static void test_checkpoints__smaller_maximum_after_recovery__all_surplus_leaves(void **state)
 {
-    struct scene s;
-    open_scene(&s, state, 100, NULL, NULL);
+    struct checkpoint_scene s;
+    checkpoint_scene_open(&s, state, 100, NULL, NULL);
     for (int64_t id = 1; id <= 50; id++) {
-        add(&s, id, PGK_CHECKPOINT);
+        checkpoint_add(&s, id, PGK_CHECKPOINT);
     }
     assert_int_equal(pgk_checkpoints_count(s.store), 50);
     pgk_checkpoints_free(s.store);
-    s.store = open_store(&s, 3, NULL, NULL);
+    s.store = checkpoint_store(&s, 3, NULL, NULL);
     assert_int_equal(pgk_checkpoints_count(s.store), 50); /* nothing leaves by opening */
-    add(&s, 51, PGK_CHECKPOINT);
+    checkpoint_add(&s, 51, PGK_CHECKPOINT);
     assert_int_equal(pgk_checkpoints_count(s.store), 3);
     assert_int_equal(db_int(s.fixture, "SELECT min(checkpoint_id) FROM pgkeeper.checkpoint"
                                        " WHERE state = 'completed'"),
@@ -209,14 +135,14 @@ static void test_checkpoints__smaller_maximum_after_recovery__all_surplus_leaves
     assert_int_equal(db_int(s.fixture, "SELECT count(*) FROM pgkeeper.checkpoint"
                                        " WHERE state = 'discarding'"),
                      48);
-    close_scene(&s);
+    checkpoint_scene_close(&s);
 }
 
 static void test_checkpoints__subsumption__is_one_transaction_with_the_add(void **state)
 {
-    struct scene s;
-    open_scene(&s, state, 1, NULL, NULL);
-    add(&s, 1, PGK_CHECKPOINT);
+    struct checkpoint_scene s;
+    checkpoint_scene_open(&s, state, 1, NULL, NULL);
+    checkpoint_add(&s, 1, PGK_CHECKPOINT);
     /* The move fails: so does the add, and nothing has changed. */
     db_exec(s.fixture, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
                        " $$ BEGIN RAISE 'no' USING ERRCODE = 'P0001'; END $$;"
@@ -224,15 +150,15 @@ static void test_checkpoints__subsumption__is_one_transaction_with_the_add(void 
                        " FOR EACH ROW WHEN (NEW.state <> 'completed') EXECUTE FUNCTION refuse()");
     pgk_checkpoint two = checkpoint_of(2, PGK_CHECKPOINT);
     STORE_FAILS(PGK_ERR_DATABASE, &s.err, pgk_checkpoints_add(s.store, &two, &s.err));
-    assert_string_equal(states(&s), "1 completed");
+    assert_string_equal(checkpoint_states(&s), "1 completed");
     assert_int_equal(pgk_checkpoints_count(s.store), 1);
     db_exec(s.fixture, "DROP TRIGGER refuse ON pgkeeper.checkpoint");
     STORE_WORKS(&s.err, pgk_checkpoints_add(s.store, &two, &s.err));
-    assert_string_equal(states(&s), "1 discarding, 2 completed");
+    assert_string_equal(checkpoint_states(&s), "1 discarding, 2 completed");
     assert_int_equal(db_int(s.fixture, "SELECT count(DISTINCT xmin::text)"
                                        " FROM pgkeeper.checkpoint"),
                      1);
-    close_scene(&s);
+    checkpoint_scene_close(&s);
 }
 
 /* ------------------------------------------------------------------ bad input */
@@ -244,7 +170,7 @@ static pgk_status throw_away(void *user, const pgk_checkpoint *checkpoint)
     return PGK_OK;
 }
 
-static void refuse(struct scene *s, const pgk_checkpoint *checkpoint, pgk_status status,
+static void refuse(struct checkpoint_scene *s, const pgk_checkpoint *checkpoint, pgk_status status,
                    const char *part)
 {
     STORE_FAILS(status, &s->err, pgk_checkpoints_add(s->store, checkpoint, &s->err));
@@ -253,8 +179,8 @@ static void refuse(struct scene *s, const pgk_checkpoint *checkpoint, pgk_status
 
 static void test_checkpoints__bad_entries__are_refused_and_nothing_is_written(void **state)
 {
-    struct scene s;
-    open_scene(&s, state, 1, NULL, NULL);
+    struct checkpoint_scene s;
+    checkpoint_scene_open(&s, state, 1, NULL, NULL);
     pgk_checkpoint bad = checkpoint_of(1, PGK_CHECKPOINT);
     char *pointer = calloc(1, PGK_POINTER_MAX_BYTES + 2);
     assert_non_null(pointer);
@@ -296,13 +222,13 @@ static void test_checkpoints__bad_entries__are_refused_and_nothing_is_written(vo
     bad.pointer = pointer;
     STORE_WORKS(&s.err, pgk_checkpoints_add(s.store, &bad, &s.err));
     free(pointer);
-    close_scene(&s);
+    checkpoint_scene_close(&s);
 }
 
 static void test_checkpoints__bad_arguments__are_named(void **state)
 {
-    struct scene s;
-    open_scene(&s, state, 1, throw_away, NULL);
+    struct checkpoint_scene s;
+    checkpoint_scene_open(&s, state, 1, throw_away, NULL);
     pgk_error *err = &s.err;
     pgk_token zero = {.epoch = 0};
     pgk_checkpoints *none = NULL;
@@ -330,7 +256,8 @@ static void test_checkpoints__bad_arguments__are_named(void **state)
     assert_null(none);
     STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err, pgk_checkpoints_add(NULL, &checkpoint, err));
     STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err, pgk_checkpoints_latest(s.store, NULL, NULL, err));
-    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err, pgk_checkpoints_all(NULL, see, NULL, err));
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err,
+                pgk_checkpoints_all(NULL, checkpoint_see, NULL, err));
     STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err, pgk_checkpoints_discard_pending(s.store, NULL, err));
     STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err, pgk_checkpoints_discard_pending(NULL, &left, err));
     STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err,
@@ -355,7 +282,7 @@ static void test_checkpoints__bad_arguments__are_named(void **state)
     STORE_FAILS(PGK_ERR_ILLEGAL_STATE, err,
                 pgk_checkpoints_shutdown(s.store, PGK_JOB_FINISHED, err));
     STORE_FAILS(PGK_ERR_ILLEGAL_STATE, err, pgk_checkpoints_discard_pending(s.store, &left, err));
-    assert_string_equal(states(&s), "1 completed");
+    assert_string_equal(checkpoint_states(&s), "1 completed");
     pgk_checkpoints_free(s.store);
     pgk_ha_free(s.ha);
 }
@@ -412,13 +339,13 @@ static pgk_status count_thrown(void *user, const pgk_checkpoint *checkpoint)
 
 static void test_checkpoints__many_threads__the_list_keeps_its_rules(void **state)
 {
-    struct scene s;
+    struct checkpoint_scene s;
     struct adder adders[THREADS];
     atomic_int wrong = 0;
     pgk_checkpoint_counter *counter = NULL;
     pgk_uuid job = job_of(1);
     int64_t left;
-    open_scene(&s, state, 3, count_thrown, NULL);
+    checkpoint_scene_open(&s, state, 3, count_thrown, NULL);
     atomic_store(&thrown, 0);
     STORE_WORKS(&s.err, pgk_ha_checkpoint_counter(s.ha, PGK_UNFENCED, &job, &counter, &s.err));
     for (int i = 0; i < THREADS; i++) {
@@ -442,29 +369,31 @@ static void test_checkpoints__many_threads__the_list_keeps_its_rules(void **stat
                          atomic_load(&thrown),
                      THREADS * ADDS + 1);
     pgk_checkpoint_counter_free(counter);
-    close_scene(&s);
+    checkpoint_scene_close(&s);
 }
 
 /* Not a way to work, but the list of one store must not stay wrong for what another did. */
 static void test_checkpoints__another_store_of_the_job__is_seen_at_the_next_chance(void **state)
 {
-    struct scene s;
-    open_scene(&s, state, 1, NULL, NULL);
+    struct checkpoint_scene s;
+    checkpoint_scene_open(&s, state, 1, NULL, NULL);
     pgk_checkpoints *mine = s.store;
-    pgk_checkpoints *other = open_store(&s, 1, NULL, NULL);
+    pgk_checkpoints *other = checkpoint_store(&s, 1, NULL, NULL);
     pgk_checkpoint first = checkpoint_of(1, PGK_CHECKPOINT);
-    add(&s, 1, PGK_CHECKPOINT);
+    checkpoint_add(&s, 1, PGK_CHECKPOINT);
     s.store = other;
     STORE_FAILS(PGK_ERR_ALREADY_EXISTS, &s.err, pgk_checkpoints_add(other, &first, &s.err));
-    add(&s, 2, PGK_CHECKPOINT); /* reads that 1 is there */
-    assert_string_equal(states(&s), "1 discarding, 2 completed");
+    checkpoint_add(&s, 2, PGK_CHECKPOINT); /* reads that 1 is there */
+    assert_string_equal(checkpoint_states(&s), "1 discarding, 2 completed");
     s.store = mine;
-    add(&s, 3, PGK_CHECKPOINT); /* would move 1, but that was done by another: there is more */
+    checkpoint_add(&s, 3,
+                   PGK_CHECKPOINT); /* would move 1, but that was done by another: there is more */
     assert_int_equal(pgk_checkpoints_count(mine), 2);
-    add(&s, 4, PGK_CHECKPOINT);
-    assert_string_equal(states(&s), "1 discarding, 2 discarding, 3 discarding, 4 completed");
+    checkpoint_add(&s, 4, PGK_CHECKPOINT);
+    assert_string_equal(checkpoint_states(&s),
+                        "1 discarding, 2 discarding, 3 discarding, 4 completed");
     pgk_checkpoints_free(other);
-    close_scene(&s);
+    checkpoint_scene_close(&s);
 }
 
 int main(void)

@@ -4,88 +4,13 @@
  */
 #include <stdio.h>
 
+#include "checkpoint_scene.h"
 #include "proxy.h"
-#include "store_tools.h"
-
-struct seen {
-    int count;
-    int64_t ids[64];
-    int corrupt;
-    pgk_checkpoint last;
-    char content[64];
-    pgk_status answer;
-};
-
-static pgk_status see(void *user, const pgk_checkpoint *checkpoint)
-{
-    struct seen *seen = user;
-    if (seen->count < 64) {
-        seen->ids[seen->count] = checkpoint->checkpoint_id;
-    }
-    seen->count++;
-    seen->corrupt += checkpoint->status == PGK_ERR_CORRUPT;
-    seen->last = *checkpoint;
-    if (checkpoint->pointer != NULL) {
-        snprintf(seen->content, sizeof(seen->content), "%s", checkpoint->pointer);
-    } else {
-        snprintf(seen->content, sizeof(seen->content), "%.*s", (int)checkpoint->metadata_bytes,
-                 checkpoint->metadata != NULL ? (const char *)checkpoint->metadata : "");
-    }
-    return seen->answer;
-}
-
-struct scene {
-    struct fixture *fixture;
-    pgk_ha *ha;
-    pgk_checkpoints *store;
-    pgk_error err;
-};
-
-static pgk_checkpoints *open_store(struct scene *s, int max_retained, pgk_discard_fn discard,
-                                   void *user)
-{
-    pgk_checkpoints *store = NULL;
-    pgk_checkpoints_options options = {.size = sizeof(options),
-                                       .job_id = job_of(1),
-                                       .max_retained = max_retained,
-                                       .discard = discard,
-                                       .user = user};
-    STORE_WORKS(&s->err, pgk_ha_checkpoints(s->ha, PGK_UNFENCED, &options, &store, &s->err));
-    return store;
-}
-
-static void open_scene(struct scene *s, void **state, int max_retained, pgk_discard_fn discard,
-                       void *user)
-{
-    *s = (struct scene){.fixture = *state};
-    s->ha = handle_open(s->fixture, "a", NULL);
-    s->store = open_store(s, max_retained, discard, user);
-}
-
-static void close_scene(struct scene *s)
-{
-    pgk_checkpoints_free(s->store);
-    handle_close(s->ha);
-}
-
-static void add(struct scene *s, int64_t id, pgk_checkpoint_kind kind)
-{
-    pgk_checkpoint checkpoint = checkpoint_of(id, kind);
-    STORE_WORKS(&s->err, pgk_checkpoints_add(s->store, &checkpoint, &s->err));
-}
-
-/* "1 completed, 2 discarding" */
-static const char *states(struct scene *s)
-{
-    return db_text(s->fixture,
-                   "SELECT string_agg(checkpoint_id || ' ' || state, ', ' ORDER BY checkpoint_id)"
-                   " FROM pgkeeper.checkpoint WHERE job_id = " SQL_JOB(1));
-}
 
 /* ------------------------------------------------------------------ discards */
 
 struct bin {
-    struct seen seen;
+    struct checkpoint_seen seen;
     int calls;
     pgk_status answer;
     pgk_job_registry *registry; /* used inside the callback */
@@ -96,7 +21,7 @@ static pgk_status throw_away(void *user, const pgk_checkpoint *checkpoint)
 {
     struct bin *bin = user;
     bin->calls++;
-    see(&bin->seen, checkpoint);
+    checkpoint_see(&bin->seen, checkpoint);
     if (bin->registry != NULL) {
         pgk_uuid job = job_of(1);
         bin->used = pgk_job_registry_set_running(bin->registry, &job, NULL);
@@ -106,59 +31,59 @@ static pgk_status throw_away(void *user, const pgk_checkpoint *checkpoint)
 
 static void test_discards__discard_callback__its_success_deletes_the_entry(void **state)
 {
-    struct scene s;
+    struct checkpoint_scene s;
     struct bin bin = {.answer = PGK_OK};
-    open_scene(&s, state, 1, throw_away, &bin);
-    add(&s, 1, PGK_CHECKPOINT);
+    checkpoint_scene_open(&s, state, 1, throw_away, &bin);
+    checkpoint_add(&s, 1, PGK_CHECKPOINT);
     assert_int_equal(bin.calls, 0);
-    add(&s, 2, PGK_CHECKPOINT);
+    checkpoint_add(&s, 2, PGK_CHECKPOINT);
     assert_int_equal(bin.calls, 1);
     assert_int_equal(bin.seen.last.checkpoint_id, 1);
     assert_string_equal(bin.seen.content, "metadata");
-    assert_string_equal(states(&s), "2 completed");
-    add(&s, 3, PGK_SAVEPOINT);
-    add(&s, 4, PGK_SAVEPOINT); /* a savepoint leaves without being discarded */
+    assert_string_equal(checkpoint_states(&s), "2 completed");
+    checkpoint_add(&s, 3, PGK_SAVEPOINT);
+    checkpoint_add(&s, 4, PGK_SAVEPOINT); /* a savepoint leaves without being discarded */
     assert_int_equal(bin.calls, 1);
-    assert_string_equal(states(&s), "2 completed, 3 retained, 4 completed");
-    close_scene(&s);
+    assert_string_equal(checkpoint_states(&s), "2 completed, 3 retained, 4 completed");
+    checkpoint_scene_close(&s);
 }
 
 static void test_discards__discard_that_fails__is_tried_again_by_the_next(void **state)
 {
-    struct scene s;
+    struct checkpoint_scene s;
     struct bin bin = {.answer = PGK_ERR_IO};
     int64_t left = -1;
-    open_scene(&s, state, 1, throw_away, &bin);
-    add(&s, 1, PGK_CHECKPOINT);
-    add(&s, 2, PGK_CHECKPOINT); /* its failure is not that of add */
+    checkpoint_scene_open(&s, state, 1, throw_away, &bin);
+    checkpoint_add(&s, 1, PGK_CHECKPOINT);
+    checkpoint_add(&s, 2, PGK_CHECKPOINT); /* its failure is not that of add */
     assert_int_equal(bin.calls, 1);
-    assert_string_equal(states(&s), "1 discarding, 2 completed");
-    add(&s, 3, PGK_CHECKPOINT);
+    assert_string_equal(checkpoint_states(&s), "1 discarding, 2 completed");
+    checkpoint_add(&s, 3, PGK_CHECKPOINT);
     assert_int_equal(bin.calls, 3);
     STORE_WORKS(&s.err, pgk_checkpoints_discard_pending(s.store, &left, &s.err));
     assert_int_equal(left, 2);
     pgk_checkpoints_free(s.store);
     /* The next leader finds them, oldest first, and finishes. */
     bin = (struct bin){.answer = PGK_OK};
-    s.store = open_store(&s, 1, throw_away, &bin);
+    s.store = checkpoint_store(&s, 1, throw_away, &bin);
     STORE_WORKS(&s.err, pgk_checkpoints_discard_pending(s.store, &left, &s.err));
     assert_int_equal(left, 0);
     assert_int_equal(bin.calls, 2);
     assert_int_equal(bin.seen.ids[0], 1);
     assert_int_equal(bin.seen.ids[1], 2);
-    assert_string_equal(states(&s), "3 completed");
-    close_scene(&s);
+    assert_string_equal(checkpoint_states(&s), "3 completed");
+    checkpoint_scene_close(&s);
 }
 
 static void test_discards__without_callback__entries_wait_for_the_whole_cluster(void **state)
 {
-    struct scene s;
+    struct checkpoint_scene s;
     struct bin bin = {.answer = PGK_OK};
     int64_t left = -1;
     pgk_uuid one = job_of(1);
-    open_scene(&s, state, 1, NULL, NULL);
-    add(&s, 1, PGK_CHECKPOINT);
-    add(&s, 2, PGK_CHECKPOINT);
+    checkpoint_scene_open(&s, state, 1, NULL, NULL);
+    checkpoint_add(&s, 1, PGK_CHECKPOINT);
+    checkpoint_add(&s, 2, PGK_CHECKPOINT);
     db_exec(s.fixture,
             "INSERT INTO pgkeeper.checkpoint"
             " (cluster_id, job_id, checkpoint_id, state, pointer, sha256, completed_at)"
@@ -186,7 +111,7 @@ static void test_discards__without_callback__entries_wait_for_the_whole_cluster(
     assert_int_equal(db_int(s.fixture, "SELECT count(*) FROM pgkeeper.checkpoint"
                                        " WHERE state = 'discarding'"),
                      1);
-    close_scene(&s);
+    checkpoint_scene_close(&s);
 }
 
 static void test_discards__deposed_leader__removes_nothing(void **state)
@@ -208,7 +133,7 @@ static void test_discards__deposed_leader__removes_nothing(void **state)
 }
 
 /* Adds an entry whose answer never comes; then the way is free again. */
-static void add_unanswered(struct scene *s, struct proxy *proxy, int64_t id)
+static void add_unanswered(struct checkpoint_scene *s, struct proxy *proxy, int64_t id)
 {
     pgk_checkpoint checkpoint = checkpoint_of(id, PGK_CHECKPOINT);
     proxy_cut(proxy, PROXY_CUT_TO_CLIENT);
@@ -220,48 +145,49 @@ static void add_unanswered(struct scene *s, struct proxy *proxy, int64_t id)
 
 static void test_discards__add_of_unknown_outcome__discards_and_does_not_come_back(void **state)
 {
-    struct scene s = {.fixture = *state};
+    struct checkpoint_scene s = {.fixture = *state};
     struct bin bin = {.answer = PGK_OK};
     char conninfo[PGSERVER_CONNINFO_SIZE];
     struct proxy *proxy = fixture_proxy(s.fixture, conninfo, sizeof(conninfo));
     s.ha = handle_open(s.fixture, "cut", "high-availability.postgres.uri", conninfo,
                        "high-availability.postgres.statement-timeout", "1500 ms", NULL);
-    s.store = open_store(&s, 2, throw_away, &bin);
+    s.store = checkpoint_store(&s, 2, throw_away, &bin);
     for (int64_t id = 1; id <= 4; id++) {
-        add(&s, id, PGK_CHECKPOINT);
+        checkpoint_add(&s, id, PGK_CHECKPOINT);
     }
-    assert_string_equal(states(&s), "3 completed, 4 completed");
+    assert_string_equal(checkpoint_states(&s), "3 completed, 4 completed");
     add_unanswered(&s, proxy, 5);
-    assert_string_equal(states(&s), "3 discarding, 4 completed, 5 completed");
-    add(&s, 5, PGK_CHECKPOINT); /* what the first one moved is discarded now */
-    assert_string_equal(states(&s), "4 completed, 5 completed");
-    add(&s, 6, PGK_CHECKPOINT); /* prepares it on the new session */
+    assert_string_equal(checkpoint_states(&s), "3 discarding, 4 completed, 5 completed");
+    checkpoint_add(&s, 5, PGK_CHECKPOINT); /* what the first one moved is discarded now */
+    assert_string_equal(checkpoint_states(&s), "4 completed, 5 completed");
+    checkpoint_add(&s, 6, PGK_CHECKPOINT); /* prepares it on the new session */
     add_unanswered(&s, proxy, 7);
-    add(&s, 8, PGK_CHECKPOINT);
-    add(&s, 9, PGK_CHECKPOINT);
-    assert_string_equal(states(&s), "8 completed, 9 completed");
-    add(&s, 7, PGK_CHECKPOINT); /* it was added, and has left the list since: its data is gone */
-    assert_string_equal(states(&s), "8 completed, 9 completed");
+    checkpoint_add(&s, 8, PGK_CHECKPOINT);
+    checkpoint_add(&s, 9, PGK_CHECKPOINT);
+    assert_string_equal(checkpoint_states(&s), "8 completed, 9 completed");
+    checkpoint_add(
+        &s, 7, PGK_CHECKPOINT); /* it was added, and has left the list since: its data is gone */
+    assert_string_equal(checkpoint_states(&s), "8 completed, 9 completed");
     assert_int_equal(pgk_checkpoints_count(s.store), 2);
-    close_scene(&s);
+    checkpoint_scene_close(&s);
 }
 
 static void test_discards__discard_callback__runs_with_no_session_held(void **state)
 {
-    struct scene s = {.fixture = *state};
+    struct checkpoint_scene s = {.fixture = *state};
     struct bin bin = {.answer = PGK_OK};
     int64_t left = -1;
     s.ha = handle_open(s.fixture, "a", "high-availability.postgres.max-connections", "1",
                        "high-availability.postgres.statement-timeout", "2 s", NULL);
     STORE_WORKS(&s.err, pgk_ha_job_registry(s.ha, PGK_UNFENCED, &bin.registry, &s.err));
-    s.store = open_store(&s, 1, throw_away, &bin);
-    add(&s, 1, PGK_CHECKPOINT);
-    add(&s, 2, PGK_CHECKPOINT);
+    s.store = checkpoint_store(&s, 1, throw_away, &bin);
+    checkpoint_add(&s, 1, PGK_CHECKPOINT);
+    checkpoint_add(&s, 2, PGK_CHECKPOINT);
     assert_int_equal(bin.calls, 1);
     assert_int_equal(bin.used, PGK_OK);
     STORE_WORKS(&s.err, pgk_checkpoints_discard_pending(s.store, &left, &s.err));
     pgk_job_registry_free(bin.registry);
-    close_scene(&s);
+    checkpoint_scene_close(&s);
 }
 
 static pgk_status close_handle(void *user, const pgk_checkpoint *checkpoint)
@@ -272,34 +198,36 @@ static pgk_status close_handle(void *user, const pgk_checkpoint *checkpoint)
 
 static void test_discards__discard_callback_that_closes__ends_without_harm(void **state)
 {
-    struct scene s = {.fixture = *state};
+    struct checkpoint_scene s = {.fixture = *state};
     s.ha = handle_open(s.fixture, "a", NULL);
-    s.store = open_store(&s, 1, close_handle, s.ha);
-    add(&s, 1, PGK_CHECKPOINT);
-    add(&s, 2, PGK_CHECKPOINT);
-    assert_string_equal(states(&s), "1 discarding, 2 completed"); /* nobody could delete it */
+    s.store = checkpoint_store(&s, 1, close_handle, s.ha);
+    checkpoint_add(&s, 1, PGK_CHECKPOINT);
+    checkpoint_add(&s, 2, PGK_CHECKPOINT);
+    assert_string_equal(checkpoint_states(&s),
+                        "1 discarding, 2 completed"); /* nobody could delete it */
     pgk_checkpoints_free(s.store);
     pgk_ha_free(s.ha);
 }
 
 static void test_discards__damaged_entry__fails_alone_and_can_be_discarded(void **state)
 {
-    struct scene s;
-    struct seen seen = {0};
+    struct checkpoint_scene s;
+    struct checkpoint_seen seen = {0};
     struct bin bin = {.answer = PGK_OK};
     int64_t left;
-    open_scene(&s, state, 3, NULL, NULL);
-    add(&s, 1, PGK_CHECKPOINT);
-    add(&s, 2, PGK_CHECKPOINT);
-    add(&s, 3, PGK_CHECKPOINT);
+    checkpoint_scene_open(&s, state, 3, NULL, NULL);
+    checkpoint_add(&s, 1, PGK_CHECKPOINT);
+    checkpoint_add(&s, 2, PGK_CHECKPOINT);
+    checkpoint_add(&s, 3, PGK_CHECKPOINT);
     db_exec(s.fixture, "UPDATE pgkeeper.checkpoint SET metadata = 'other'"
                        " WHERE checkpoint_id = 3");
-    STORE_FAILS(PGK_ERR_CORRUPT, &s.err, pgk_checkpoints_latest(s.store, see, &seen, &s.err));
+    STORE_FAILS(PGK_ERR_CORRUPT, &s.err,
+                pgk_checkpoints_latest(s.store, checkpoint_see, &seen, &s.err));
     assert_int_equal(seen.corrupt, 1);
     assert_null(seen.last.metadata);
     assert_non_null(strstr(s.err.message, "checkpoint 3"));
-    seen = (struct seen){0};
-    STORE_WORKS(&s.err, pgk_checkpoints_all(s.store, see, &seen, &s.err));
+    seen = (struct checkpoint_seen){0};
+    STORE_WORKS(&s.err, pgk_checkpoints_all(s.store, checkpoint_see, &seen, &s.err));
     assert_int_equal(seen.count, 3);
     assert_int_equal(seen.corrupt, 1);
     assert_int_equal(db_int(s.fixture, "SELECT count(*) FROM pgkeeper.stat_checkpoints"), 3);
@@ -310,13 +238,13 @@ static void test_discards__damaged_entry__fails_alone_and_can_be_discarded(void 
     assert_int_equal(bin.seen.last.checkpoint_id, 3);
     assert_int_equal(bin.seen.corrupt, 1);
     assert_null(bin.seen.last.metadata);
-    assert_string_equal(states(&s), "1 completed, 2 completed");
-    close_scene(&s);
+    assert_string_equal(checkpoint_states(&s), "1 completed, 2 completed");
+    checkpoint_scene_close(&s);
 }
 
 /* ------------------------------------------------------------------ shutdown */
 
-static void fill_policies(struct scene *s)
+static void fill_policies(struct checkpoint_scene *s)
 {
     static const pgk_retention policies[] = {PGK_NEVER_RETAINED, PGK_RETAIN_ON_FAILURE,
                                              PGK_RETAIN_ON_CANCELLATION};
@@ -325,24 +253,24 @@ static void fill_policies(struct scene *s)
         checkpoint.retention = policies[i];
         STORE_WORKS(&s->err, pgk_checkpoints_add(s->store, &checkpoint, &s->err));
     }
-    add(s, 4, PGK_SAVEPOINT);
-    add(s, 5, PGK_STOP_SAVEPOINT);
+    checkpoint_add(s, 4, PGK_SAVEPOINT);
+    checkpoint_add(s, 5, PGK_STOP_SAVEPOINT);
 }
 
 static void check_shutdown(void **state, pgk_job_status status, const char *expected)
 {
-    struct scene s;
-    open_scene(&s, state, 9, NULL, NULL);
+    struct checkpoint_scene s;
+    checkpoint_scene_open(&s, state, 9, NULL, NULL);
     db_exec(s.fixture, "DELETE FROM pgkeeper.checkpoint");
     fill_policies(&s);
     STORE_WORKS(&s.err, pgk_checkpoints_shutdown(s.store, status, &s.err));
-    assert_string_equal(states(&s), expected);
+    assert_string_equal(checkpoint_states(&s), expected);
     STORE_WORKS(&s.err, pgk_checkpoints_shutdown(s.store, status, &s.err)); /* idempotent */
-    assert_string_equal(states(&s), expected);
+    assert_string_equal(checkpoint_states(&s), expected);
     pgk_checkpoint late = checkpoint_of(6, PGK_CHECKPOINT);
     STORE_FAILS(PGK_ERR_ILLEGAL_STATE, &s.err, pgk_checkpoints_add(s.store, &late, &s.err));
-    assert_string_equal(states(&s), expected);
-    close_scene(&s);
+    assert_string_equal(checkpoint_states(&s), expected);
+    checkpoint_scene_close(&s);
 }
 
 static void test_discards__shutdown__each_entry_by_its_policy(void **state)
@@ -365,12 +293,12 @@ static void test_discards__shutdown_of_a_job_that_goes_on__keeps_everything(void
 
 static void test_discards__shutdown_with_callback__discards_and_counts_none(void **state)
 {
-    struct scene s;
+    struct checkpoint_scene s;
     struct bin bin = {.answer = PGK_ERR_IO};
     int64_t left;
-    open_scene(&s, state, 9, throw_away, &bin);
-    add(&s, 1, PGK_CHECKPOINT);
-    add(&s, 2, PGK_CHECKPOINT);
+    checkpoint_scene_open(&s, state, 9, throw_away, &bin);
+    checkpoint_add(&s, 1, PGK_CHECKPOINT);
+    checkpoint_add(&s, 2, PGK_CHECKPOINT);
     STORE_WORKS(&s.err, pgk_checkpoints_shutdown(s.store, PGK_JOB_FINISHED, &s.err));
     assert_int_equal(pgk_checkpoints_count(s.store), 0);
     assert_int_equal(bin.calls, 2);
@@ -379,7 +307,7 @@ static void test_discards__shutdown_with_callback__discards_and_counts_none(void
                 pgk_checkpoints_discard_pending(s.store, &left, &s.err)); /* after it, too */
     assert_int_equal(left, 0);
     assert_int_equal(db_int(s.fixture, "SELECT count(*) FROM pgkeeper.checkpoint"), 0);
-    close_scene(&s);
+    checkpoint_scene_close(&s);
 }
 
 int main(void)
