@@ -227,17 +227,23 @@ pgk_status pgk_job_graphs_put_requirements(pgk_job_graphs *store, const pgk_uuid
     return status;
 }
 
+/* Begins an act whose only argument is the job. */
+static pgk_status begin_on_job(struct graph_act *act, pgk_job_graphs *store, const pgk_uuid *job_id,
+                               const char *origin, pgk_error *err)
+{
+    error_reset(err);
+    pgk_status status = check_not_null(job_id, "job_id", origin, err);
+
+    return status == PGK_OK ? graph_act_begin(act, store, job_id, origin, err) : status;
+}
+
 pgk_status pgk_job_graphs_release(pgk_job_graphs *store, const pgk_uuid *job_id, pgk_error *err)
 {
     static const char origin[] = "job_graphs.release";
     struct graph_act act;
 
-    error_reset(err);
-    pgk_status status = check_not_null(job_id, "job_id", origin, err);
+    pgk_status status = begin_on_job(&act, store, job_id, origin, err);
 
-    if (status == PGK_OK) {
-        status = graph_act_begin(&act, store, job_id, origin, err);
-    }
     if (status != PGK_OK) {
         return status;
     }
@@ -276,12 +282,8 @@ pgk_status pgk_job_graphs_remove(pgk_job_graphs *store, const pgk_uuid *job_id, 
     static const char origin[] = "job_graphs.remove";
     struct graph_act act;
 
-    error_reset(err);
-    pgk_status status = check_not_null(job_id, "job_id", origin, err);
+    pgk_status status = begin_on_job(&act, store, job_id, origin, err);
 
-    if (status == PGK_OK) {
-        status = graph_act_begin(&act, store, job_id, origin, err);
-    }
     if (status != PGK_OK) {
         return status;
     }
