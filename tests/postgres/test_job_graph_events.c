@@ -187,6 +187,30 @@ static void test_job_graph_events__reconnected__nothing_is_lost(void **state)
     close_pair(p);
 }
 
+/* The store comes back while its entry is still there, but about to go: it is entered again once it is gone. */
+static void test_job_graph_events__reconnected_before_a_delete_commits__entered_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pair *p = new_pair(fixture, "listen");
+    pgk_uuid come = job_number(1);
+
+    WAIT_UNTIL(db_sessions(fixture, "listener") == 1, WAIT_LONG_MS);
+    PGconn *deleter = db_connect(fixture->conninfo);
+    PQclear(PQexec(deleter, "BEGIN; DELETE FROM pgkeeper.job_store"));
+    db_exec(fixture, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                     " WHERE application_name LIKE 'pgkeeper:%%:listener:%%'");
+    /* It has read anew, and so has tried to enter before. */
+    db_exec(fixture,
+            "INSERT INTO pgkeeper.job_graph (cluster_id, job_id, graph, sha256)"
+            " VALUES ('" FIXTURE_CLUSTER "', '%s', 'g', sha256('g'))",
+            shelf_text(&come));
+    EAR_WAIT(&p->ear, true, &come, 1);
+    PQclear(PQexec(deleter, "COMMIT"));
+    PQfinish(deleter);
+    db_wait(fixture, "1", WAIT_LONG_MS, "SELECT count(*) FROM pgkeeper.job_store WHERE listening");
+    close_pair(p);
+}
+
 static void stop_inside(struct ear *ear, const pgk_uuid *job_id)
 {
     pgk_error err;
@@ -332,6 +356,7 @@ int main(void)
         DB_TEST(test_job_graph_events__there_before_start__told_once),
         DB_TEST(test_job_graph_events__settled_leader__keeps_a_listener_while_it_listens),
         DB_TEST(test_job_graph_events__reconnected__nothing_is_lost),
+        DB_TEST(test_job_graph_events__reconnected_before_a_delete_commits__entered_again),
         DB_TEST(test_job_graph_events__stopped__nothing_more_is_told),
         DB_TEST(test_job_graph_events__dispatch_manual__told_where_dispatched),
         DB_TEST(test_job_graph_events__started_and_stopped_by_many_threads__works_after_it),

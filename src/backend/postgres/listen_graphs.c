@@ -11,6 +11,7 @@
 
 #include "backend/postgres/job_graphs.h"
 #include "backend/postgres/keeper.h"
+#include "backend/postgres/work.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/text.h"
@@ -231,11 +232,13 @@ static void apply_list(struct backend *backend)
     free(ids);
 }
 
-/* A store whose tenure is over, or that somebody's open transaction blocks, is read for all the
- * same; it is entered again at the next poll, or later. */
-static void entered(struct backend *backend, bool good)
+/* A store whose tenure is over, or whose entry somebody's open transaction holds, perhaps to delete
+ * it, is read for all the same; it is entered again at the next poll, or later. */
+static void entered(struct backend *backend)
 {
     int64_t now = clock_now_ns();
+    bool good =
+        backend->listener.status == PGK_OK && cell_is(backend->listener.result, 0, 0, "done");
     bool fenced = backend->listener.status == PGK_ERR_FENCED;
     keeper_lock(backend);
     struct backend_graph_watch *watch = find_watch(backend, &backend->entering);
@@ -253,7 +256,7 @@ bool graphs_answered(struct backend *backend)
     bool good = session->status == PGK_OK;
     switch (session->statement) {
     case STMT_JOB_GRAPH_START:
-        entered(backend, good);
+        entered(backend);
         return true;
     case STMT_JOB_GRAPH_STOP:
         return true;
