@@ -22,14 +22,18 @@ const char help_cleanup[] =
     "       pgkeeper cleanup cluster [--force] [--dry-run] [--yes] [--format F]\n"
     "\n"
     "job      removes every trace of a job but its result: graph, resource\n"
-    "         requirements, checkpoints in any state, counter, status, and the\n"
-    "         address of its job master; all or nothing. ID is 32 hex digits, with\n"
-    "         or without dashes. A job of which nothing is stored: fine. Checkpoints\n"
-    "         that were still to be discarded go too: their external data is then\n"
-    "         yours to remove (pgkeeper checkpoints ls ID --state discarding).\n"
+    "         requirements, checkpoints in any state, counter, status, blobs, and\n"
+    "         the address of its job master; all or nothing. ID is 32 hex digits,\n"
+    "         with or without dashes. A job of which nothing is stored: fine.\n"
+    "         Checkpoints that were still to be discarded go too: their external\n"
+    "         data is then yours to remove (pgkeeper checkpoints ls ID --state\n"
+    "         discarding).\n"
     "cluster  removes everything stored under the cluster id of --cluster, results\n"
-    "         too, in batches; if it is interrupted, run it again. Epochs, history\n"
-    "         and audit stay. Other cluster ids are not touched.\n"
+    "         and blobs too, in batches; if it is interrupted, run it again. Epochs,\n"
+    "         history and audit stay. Other cluster ids are not touched.\n"
+    "\n"
+    "The bytes of blobs are unlinked last; what an interruption leaves of them goes\n"
+    "with the next put, clean-up, or pgkeeper orphans --remove.\n"
     "\n"
     "  --force    also if a leader is alive: one that owns the job, or any of the\n"
     "             cluster\n"
@@ -41,6 +45,21 @@ static int look(struct db *db, const char *sql, int n, const char *const *values
 {
     /* An application may clean up, but not read the views: then --yes goes without. */
     return how->yes && !how->dry_run ? CLI_OK : db_query(db, sql, n, values, ret_found);
+}
+
+/* The bytes of the blobs that were removed, in transactions of some size. */
+static int sweep(struct db *db)
+{
+    for (bool more = true; more;) {
+        DB_RESULT *batch = NULL;
+        int code = db_act(db, sql_cleanup_sweep, 0, NULL, NULL, NULL, &batch);
+        if (code != CLI_OK) {
+            say(db->cli, "all is removed but for bytes of blobs: pgkeeper orphans --remove");
+            return code;
+        }
+        more = db_bool(batch, 0, 1);
+    }
+    return CLI_OK;
 }
 
 static int cleanup_job(struct db *db, const struct job_id *id, const struct destroying *how)
@@ -57,9 +76,10 @@ static int cleanup_job(struct db *db, const struct job_id *id, const struct dest
     }
     if (code == CLI_OK && found != NULL) {
         code = ask(db->cli, how->yes,
-                   "Remove job %s: %s graph, %s checkpoints, %s of them still to be discarded?",
+                   "Remove job %s: %s graph, %s checkpoints, %s of them still to be discarded, %s "
+                   "blobs?",
                    id->hex, strcmp(db_text(found, 0, 1), "1") == 0 ? "its" : "no",
-                   db_text(found, 0, 2), db_text(found, 0, 3));
+                   db_text(found, 0, 2), db_text(found, 0, 3), db_text(found, 0, 6));
     }
     if (code == CLI_OK) {
         code = db_act(db, sql_cleanup_job, 2, values, NULL, NULL, &removed);
@@ -73,7 +93,7 @@ static int cleanup_job(struct db *db, const struct job_id *id, const struct dest
             "%s checkpoints were still to be discarded: their external data is yours to remove",
             db_text(removed, 0, 2));
     }
-    return CLI_OK;
+    return sweep(db);
 }
 
 static int print_removed(const struct cli *cli, const char *cluster, int64_t removed)
@@ -150,10 +170,14 @@ static int cleanup_cluster(struct db *db, const struct destroying *how)
     if (code == CLI_OK && found != NULL) {
         code =
             ask(db->cli, how->yes,
-                "Remove all of cluster \"%s\": %s graphs, %s checkpoints, %s results?",
-                db_cluster(db), db_text(found, 0, 1), db_text(found, 0, 2), db_text(found, 0, 5));
+                "Remove all of cluster \"%s\": %s graphs, %s checkpoints, %s results, %s blobs?",
+                db_cluster(db), db_text(found, 0, 1), db_text(found, 0, 2), db_text(found, 0, 5),
+                db_text(found, 0, 10));
     }
-    return code == CLI_OK ? remove_cluster(db) : code;
+    if (code == CLI_OK) {
+        code = remove_cluster(db);
+    }
+    return code == CLI_OK ? sweep(db) : code;
 }
 
 static int run_cleanup(struct cli *cli, const struct job_id *id, const struct destroying *how)

@@ -16,8 +16,10 @@ struct db {
 
 /* Newest schema that this command knows, and the oldest that it works with. */
 #define SCHEMA_OLDEST 1
-/* The oldest with job graphs, results and checkpoints. */
-#define SCHEMA_OF_STORES 2
+/* The oldest with job graphs, results and checkpoints, whose views and clean-up know of blobs. */
+#define SCHEMA_OF_STORES 3
+/* The oldest with blobs. */
+#define SCHEMA_OF_BLOBS 3
 
 /* Connects to the primary and sets search_path to the schema, whether it exists or not. */
 int db_connect(struct db *db, const struct cli *cli);

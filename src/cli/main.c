@@ -31,6 +31,8 @@ static const struct cli_verb verbs[] = {
     {"results", "list and show how jobs ended; mark them clean", cmd_results, help_results},
     {"checkpoints", "list, show and remove checkpoints", cmd_checkpoints, help_checkpoints},
     {"counter", "show and set the number of the next checkpoint", cmd_counter, help_counter},
+    {"blobs", "list, store, fetch, remove and verify blobs", cmd_blobs, help_blobs},
+    {"orphans", "list and remove large objects without a blob", cmd_orphans, help_orphans},
     {"cleanup", "remove all traces of a job, or of a cluster", cmd_cleanup, help_cleanup},
     {"purge", "delete old results", cmd_purge, help_purge},
     {"server", "start a private PostgreSQL for trying out", cmd_server, help_server},

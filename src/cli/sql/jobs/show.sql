@@ -6,6 +6,7 @@ SELECT s.job, s.cluster_id, s.status, s.result_state, s.result_status, s.graph_b
        (SELECT string_agg(format('leader of group "%s", epoch %s', l.group_name, epoch_text(l.epoch)), ', ' ORDER BY l.id)
           FROM job_store o JOIN leadership l ON l.id = o.leadership_id
          WHERE o.store_id = ANY (s.live_owners)) AS owned_by,
-       s.checkpoints, s.discarding, s.retained, s.latest_checkpoint, s.next_checkpoint_id
+       s.checkpoints, s.discarding, s.retained, s.latest_checkpoint, s.next_checkpoint_id,
+       s.blobs, s.blob_bytes
   FROM stat_jobs s
  WHERE s.cluster_id = $1::text AND s.job_id = $2::uuid
