@@ -2,7 +2,97 @@
 -- Each blob takes a lock: with more than some thousand, clean up first (pgkeeper cleanup cluster).
 COMMENT ON COLUMN event.subject IS 'Group, component or job that it concerns; of cleanup_cluster the cluster.';
 UPDATE schema_meta SET schema_version = 2;
-DROP VIEW stat_blobs;
+DROP VIEW stat_blobs, stat_jobs, stat_summary;
+-- As 0002 made them.
+CREATE VIEW stat_jobs AS
+-- As live_owners(), but looked up once for all jobs.
+WITH live AS MATERIALIZED (
+    SELECT o.cluster_id, o.store_id, o.claims, o.claim_id
+      FROM job_store o JOIN leadership l ON l.id = o.leadership_id AND l.epoch = o.epoch
+     WHERE l.session_id IS NOT NULL AND l.released_at IS NULL AND is_held(l.id))
+SELECT known.cluster_id, job_hex(known.job_id) AS job, known.job_id,
+       coalesce(s.status, 'PENDING') AS status,
+       r.state AS result_state, r.status AS result_status,
+       octet_length(g.graph) AS graph_bytes, octet_length(g.requirements) AS requirements_bytes,
+       g.version, epoch_text(g.epoch) AS epoch_text, g.created_at, g.updated_at,
+       CASE WHEN g.job_id IS NOT NULL THEN ARRAY(
+            SELECT o.store_id FROM live o
+             WHERE o.cluster_id = g.cluster_id
+               AND (o.store_id = ANY (g.owners)
+                    OR (pg_visible_in_snapshot(g.created_in, o.claims) AND NOT o.claim_id = ANY (g.disowned)
+                        AND r.job_id IS NULL))) END AS live_owners,
+       c.completed AS checkpoints, c.discarding, c.retained, c.latest AS latest_checkpoint,
+       coalesce(n.next_id, 1) AS next_checkpoint_id
+  FROM (SELECT cluster_id, job_id FROM job_graph
+        UNION SELECT cluster_id, job_id FROM job_status
+        UNION SELECT cluster_id, job_id FROM job_result
+        UNION SELECT cluster_id, job_id FROM checkpoint
+        UNION SELECT cluster_id, job_id FROM checkpoint_counter) known
+  LEFT JOIN job_graph g USING (cluster_id, job_id)
+  LEFT JOIN job_status s USING (cluster_id, job_id)
+  LEFT JOIN job_result r USING (cluster_id, job_id)
+  LEFT JOIN checkpoint_counter n USING (cluster_id, job_id)
+ CROSS JOIN LATERAL (
+       SELECT count(*) FILTER (WHERE x.state = 'completed') AS completed,
+              count(*) FILTER (WHERE x.state = 'discarding') AS discarding,
+              count(*) FILTER (WHERE x.state = 'retained') AS retained,
+              max(x.checkpoint_id) FILTER (WHERE x.state = 'completed') AS latest
+         FROM checkpoint x WHERE x.cluster_id = known.cluster_id AND x.job_id = known.job_id) c;
+COMMENT ON VIEW stat_jobs IS 'One row per job of which anything is stored.';
+COMMENT ON COLUMN stat_jobs.cluster_id IS 'Cluster id.';
+COMMENT ON COLUMN stat_jobs.job IS 'Job as tools write it: 32 hex digits.';
+COMMENT ON COLUMN stat_jobs.job_id IS 'Job.';
+COMMENT ON COLUMN stat_jobs.status IS 'In the registry: PENDING, RUNNING or DONE.';
+COMMENT ON COLUMN stat_jobs.result_state IS 'Its result: dirty or clean; empty: none.';
+COMMENT ON COLUMN stat_jobs.result_status IS 'How it ended: FINISHED, FAILED, CANCELED, UNKNOWN.';
+COMMENT ON COLUMN stat_jobs.graph_bytes IS 'Size of its graph; empty: it has none.';
+COMMENT ON COLUMN stat_jobs.requirements_bytes IS 'Size of its resource requirements; empty: it has none.';
+COMMENT ON COLUMN stat_jobs.version IS 'Version of its graph.';
+COMMENT ON COLUMN stat_jobs.epoch_text IS 'Epoch in which the graph was written, as timeline.counter; 0.0: without a fence, or by hand.';
+COMMENT ON COLUMN stat_jobs.created_at IS 'When the graph was stored first.';
+COMMENT ON COLUMN stat_jobs.updated_at IS 'When the graph or its requirements were written last.';
+COMMENT ON COLUMN stat_jobs.live_owners IS 'Stores that own the graph and whose tenure leads: job_store.store_id.';
+COMMENT ON COLUMN stat_jobs.checkpoints IS 'Completed checkpoints and savepoints in its list.';
+COMMENT ON COLUMN stat_jobs.discarding IS 'Checkpoints whose external data is still to be removed.';
+COMMENT ON COLUMN stat_jobs.retained IS 'Checkpoints and savepoints that left the list and whose external data stays.';
+COMMENT ON COLUMN stat_jobs.latest_checkpoint IS 'Largest id in the list.';
+COMMENT ON COLUMN stat_jobs.next_checkpoint_id IS 'What the counter issues next.';
+CREATE VIEW stat_summary AS
+SELECT known.cluster_id,
+       (SELECT count(*) FROM job_graph g WHERE g.cluster_id = known.cluster_id) AS graphs,
+       (SELECT coalesce(sum(octet_length(g.graph)), 0) FROM job_graph g WHERE g.cluster_id = known.cluster_id) AS graph_bytes,
+       (SELECT count(*) FROM job_status s WHERE s.cluster_id = known.cluster_id AND s.status = 'RUNNING') AS running,
+       (SELECT count(*) FROM job_status s WHERE s.cluster_id = known.cluster_id AND s.status = 'DONE') AS done,
+       (SELECT count(*) FROM job_result r WHERE r.cluster_id = known.cluster_id AND r.state = 'dirty') AS dirty_results,
+       (SELECT count(*) FROM job_result r WHERE r.cluster_id = known.cluster_id AND r.state = 'clean') AS clean_results,
+       c.completed AS checkpoints, c.discarding, c.retained, c.metadata_bytes,
+       (SELECT count(*) FROM job_store s WHERE s.cluster_id = known.cluster_id) AS stores
+  FROM (SELECT cluster_id FROM leadership
+        UNION SELECT cluster_id FROM job_graph
+        UNION SELECT cluster_id FROM job_status
+        UNION SELECT cluster_id FROM job_result
+        UNION SELECT cluster_id FROM checkpoint
+        UNION SELECT cluster_id FROM checkpoint_counter
+        UNION SELECT cluster_id FROM job_store) known
+ CROSS JOIN LATERAL (
+       SELECT count(*) FILTER (WHERE x.state = 'completed') AS completed,
+              count(*) FILTER (WHERE x.state = 'discarding') AS discarding,
+              count(*) FILTER (WHERE x.state = 'retained') AS retained,
+              coalesce(sum(octet_length(x.metadata)), 0) AS metadata_bytes
+         FROM checkpoint x WHERE x.cluster_id = known.cluster_id) c;
+COMMENT ON VIEW stat_summary IS 'How much is stored: one row per cluster id.';
+COMMENT ON COLUMN stat_summary.cluster_id IS 'Cluster id.';
+COMMENT ON COLUMN stat_summary.graphs IS 'Job graphs.';
+COMMENT ON COLUMN stat_summary.graph_bytes IS 'Their size in all.';
+COMMENT ON COLUMN stat_summary.running IS 'Jobs that are RUNNING in the registry.';
+COMMENT ON COLUMN stat_summary.done IS 'Jobs that are DONE in the registry.';
+COMMENT ON COLUMN stat_summary.dirty_results IS 'Ended jobs that are still to be cleaned up.';
+COMMENT ON COLUMN stat_summary.clean_results IS 'Ended jobs kept until their retention is over.';
+COMMENT ON COLUMN stat_summary.checkpoints IS 'Completed checkpoints and savepoints.';
+COMMENT ON COLUMN stat_summary.discarding IS 'Checkpoints whose external data is still to be removed.';
+COMMENT ON COLUMN stat_summary.retained IS 'Checkpoints and savepoints that left their list and whose external data stays.';
+COMMENT ON COLUMN stat_summary.metadata_bytes IS 'Size of all metadata stored here.';
+COMMENT ON COLUMN stat_summary.stores IS 'Job graph stores that are started, live or not.';
 DROP FUNCTION cleanup_cluster(integer, bigint, text, integer), cleanup_job(integer, bigint, text, uuid, uuid);
 ALTER FUNCTION cleanup_cluster_rows(integer, bigint, text, integer) RENAME TO cleanup_cluster;
 ALTER FUNCTION cleanup_job_rows(integer, bigint, text, uuid, uuid) RENAME TO cleanup_job;

@@ -577,6 +577,79 @@ COMMENT ON COLUMN stat_blobs.loid IS 'Large object with the bytes.';
 COMMENT ON COLUMN stat_blobs.epoch_text IS 'Epoch in which it was written, as timeline.counter; 0.0: without a fence, or by hand.';
 COMMENT ON COLUMN stat_blobs.created_at IS 'When it was stored.';
 
+-- The views of jobs and of clusters count blobs too.
+CREATE OR REPLACE VIEW stat_jobs AS
+-- As live_owners(), but looked up once for all jobs.
+WITH live AS MATERIALIZED (
+    SELECT o.cluster_id, o.store_id, o.claims, o.claim_id
+      FROM job_store o JOIN leadership l ON l.id = o.leadership_id AND l.epoch = o.epoch
+     WHERE l.session_id IS NOT NULL AND l.released_at IS NULL AND is_held(l.id))
+SELECT known.cluster_id, job_hex(known.job_id) AS job, known.job_id,
+       coalesce(s.status, 'PENDING') AS status,
+       r.state AS result_state, r.status AS result_status,
+       octet_length(g.graph) AS graph_bytes, octet_length(g.requirements) AS requirements_bytes,
+       g.version, epoch_text(g.epoch) AS epoch_text, g.created_at, g.updated_at,
+       CASE WHEN g.job_id IS NOT NULL THEN ARRAY(
+            SELECT o.store_id FROM live o
+             WHERE o.cluster_id = g.cluster_id
+               AND (o.store_id = ANY (g.owners)
+                    OR (pg_visible_in_snapshot(g.created_in, o.claims) AND NOT o.claim_id = ANY (g.disowned)
+                        AND r.job_id IS NULL))) END AS live_owners,
+       c.completed AS checkpoints, c.discarding, c.retained, c.latest AS latest_checkpoint,
+       coalesce(n.next_id, 1) AS next_checkpoint_id, b.blobs, b.blob_bytes
+  FROM (SELECT cluster_id, job_id FROM job_graph
+        UNION SELECT cluster_id, job_id FROM job_status
+        UNION SELECT cluster_id, job_id FROM job_result
+        UNION SELECT cluster_id, job_id FROM checkpoint
+        UNION SELECT cluster_id, job_id FROM checkpoint_counter
+        UNION SELECT cluster_id, job_id FROM blob WHERE job_id IS NOT NULL) known
+  LEFT JOIN job_graph g USING (cluster_id, job_id)
+  LEFT JOIN job_status s USING (cluster_id, job_id)
+  LEFT JOIN job_result r USING (cluster_id, job_id)
+  LEFT JOIN checkpoint_counter n USING (cluster_id, job_id)
+ CROSS JOIN LATERAL (
+       SELECT count(*) FILTER (WHERE x.state = 'completed') AS completed,
+              count(*) FILTER (WHERE x.state = 'discarding') AS discarding,
+              count(*) FILTER (WHERE x.state = 'retained') AS retained,
+              max(x.checkpoint_id) FILTER (WHERE x.state = 'completed') AS latest
+         FROM checkpoint x WHERE x.cluster_id = known.cluster_id AND x.job_id = known.job_id) c
+ CROSS JOIN LATERAL (
+       SELECT count(*) AS blobs, coalesce(sum(x.size), 0)::bigint AS blob_bytes
+         FROM blob x WHERE x.cluster_id = known.cluster_id AND coalesce(x.job_id::text, '') = known.job_id::text) b;
+COMMENT ON COLUMN stat_jobs.blobs IS 'Its blobs.';
+COMMENT ON COLUMN stat_jobs.blob_bytes IS 'Their size in all.';
+
+CREATE OR REPLACE VIEW stat_summary AS
+SELECT known.cluster_id,
+       (SELECT count(*) FROM job_graph g WHERE g.cluster_id = known.cluster_id) AS graphs,
+       (SELECT coalesce(sum(octet_length(g.graph)), 0) FROM job_graph g WHERE g.cluster_id = known.cluster_id) AS graph_bytes,
+       (SELECT count(*) FROM job_status s WHERE s.cluster_id = known.cluster_id AND s.status = 'RUNNING') AS running,
+       (SELECT count(*) FROM job_status s WHERE s.cluster_id = known.cluster_id AND s.status = 'DONE') AS done,
+       (SELECT count(*) FROM job_result r WHERE r.cluster_id = known.cluster_id AND r.state = 'dirty') AS dirty_results,
+       (SELECT count(*) FROM job_result r WHERE r.cluster_id = known.cluster_id AND r.state = 'clean') AS clean_results,
+       c.completed AS checkpoints, c.discarding, c.retained, c.metadata_bytes,
+       (SELECT count(*) FROM job_store s WHERE s.cluster_id = known.cluster_id) AS stores,
+       b.blobs, b.blob_bytes
+  FROM (SELECT cluster_id FROM leadership
+        UNION SELECT cluster_id FROM job_graph
+        UNION SELECT cluster_id FROM job_status
+        UNION SELECT cluster_id FROM job_result
+        UNION SELECT cluster_id FROM checkpoint
+        UNION SELECT cluster_id FROM checkpoint_counter
+        UNION SELECT cluster_id FROM job_store
+        UNION SELECT cluster_id FROM blob) known
+ CROSS JOIN LATERAL (
+       SELECT count(*) FILTER (WHERE x.state = 'completed') AS completed,
+              count(*) FILTER (WHERE x.state = 'discarding') AS discarding,
+              count(*) FILTER (WHERE x.state = 'retained') AS retained,
+              coalesce(sum(octet_length(x.metadata)), 0) AS metadata_bytes
+         FROM checkpoint x WHERE x.cluster_id = known.cluster_id) c
+ CROSS JOIN LATERAL (
+       SELECT count(*) AS blobs, coalesce(sum(x.size), 0)::bigint AS blob_bytes
+         FROM blob x WHERE x.cluster_id = known.cluster_id) b;
+COMMENT ON COLUMN stat_summary.blobs IS 'Blobs, of jobs and of none.';
+COMMENT ON COLUMN stat_summary.blob_bytes IS 'Their size in all.';
+
 UPDATE schema_meta SET schema_version = 3;
 COMMENT ON COLUMN event.subject IS 'Group, component, job or blob that it concerns; of cleanup_cluster the cluster.';
 

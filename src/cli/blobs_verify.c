@@ -70,8 +70,8 @@ static void note(struct verifying *v, const pgk_blob *blob)
     if (!fine) {
         v->damaged++;
         progress_end(v->progress, v->cli, NULL);
-        say(v->cli, "%s %s%s: %s", key, blob->has_job ? "of job " : "of no job",
-            blob->has_job ? job : "", blob->reason != NULL ? blob->reason : "not readable");
+        say(v->cli, "%s (%s%s)", blob->reason != NULL ? blob->reason : key,
+            blob->has_job ? "job " : "no job", blob->has_job ? job : "");
     }
 }
 
@@ -108,8 +108,10 @@ static int judge(const struct verifying *v)
             v->name->has_job ? " " : "", config_value(v->cli, CLI_KEY_CLUSTER));
         return v->name->has_job ? CLI_CONDITION_FALSE : CLI_OK;
     }
-    if (v->damaged > 0 || v->count > 1) {
-        say(v->cli, "%" PRId64 " of %" PRId64 " blobs damaged, %s read", v->damaged, v->count,
+    if (v->damaged > 0) {
+        say(v->cli, "%" PRId64 " of %" PRId64 " blobs are damaged", v->damaged, v->count);
+    } else if (!v->name->has_key) {
+        say(v->cli, "all %" PRId64 " blobs are whole: %s read", v->count,
             size_text(v->bytes, size));
     }
     return v->damaged > 0 ? CLI_FAILED : CLI_OK;
