@@ -2,8 +2,8 @@
  * bench/bench_stores.c - what the job stores cost: puts, recovery, its memory, and how all of it
  * grows with what is stored; in turn with raw libpq. bench/README.md says how to read it.
  *
- * usage: bench_stores put|recover|memory|flat [SAMPLES]     (libpq's environment: a migrated
- * server)
+ * usage: bench_stores put|recover|memory|flat|blobs|huge [SAMPLES]     (libpq's environment: a
+ * migrated server)
  */
 #include "stores.h"
 
@@ -160,8 +160,12 @@ int main(int argc, char **argv)
         measure_memory();
     } else if (strcmp(part, "flat") == 0) {
         measure_flat(samples > 0 ? samples : 200);
+    } else if (strcmp(part, "blobs") == 0) {
+        measure_blobs(samples > 0 ? samples : 10, false);
+    } else if (strcmp(part, "huge") == 0) {
+        measure_blobs(1, true);
     } else {
-        fprintf(stderr, "usage: bench_stores put|recover|memory|flat [SAMPLES]\n");
+        fprintf(stderr, "usage: bench_stores put|recover|memory|flat|blobs|huge [SAMPLES]\n");
         return 2;
     }
     return 0;

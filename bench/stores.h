@@ -43,5 +43,6 @@ void measure_put(int samples, int seconds);
 void measure_recover(int rounds);
 void measure_memory(void);
 void measure_flat(int samples);
+void measure_blobs(int samples, bool huge);
 
 #endif
