@@ -524,8 +524,8 @@ static pgk_status read_first(struct sending *s, bool *ret_small, pgk_error *err)
         s->rewound = true;
         return PGK_OK;
     }
-    pgk_status status = source->read(source->ctx, s->buffer, BUFFER_BYTES, &s->filled, err);
-    if (status == PGK_OK && s->filled < BUFFER_BYTES) {
+    pgk_status status = source->read(source->ctx, s->buffer, s->capacity, &s->filled, err);
+    if (status == PGK_OK && s->filled < s->capacity) {
         *ret_small = true;
         status = source->sum(source->ctx, &s->sums[0], err);
     }
