@@ -22,6 +22,9 @@ struct blob_yard {
 };
 void blob_yard_open(struct blob_yard *yard, struct fixture *fixture);
 void blob_yard_close(struct blob_yard *yard);
+/* In between: closes the handle, and opens one again. */
+void yard_leave(struct blob_yard *yard);
+void yard_enter(struct blob_yard *yard);
 
 /* The path of a name in the directory; lives until the fourth call after it. */
 const char *yard_path(struct blob_yard *yard, const char *name);
