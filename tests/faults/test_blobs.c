@@ -22,7 +22,7 @@
 #define CLIENT_ROUNDS 75
 #define BACKEND_ROUNDS 15
 #define SERVER_ROUNDS 10
-#define RACE_ROUNDS 20
+#define RACE_ROUNDS 12
 #endif
 
 #define KEYS 5
