@@ -310,7 +310,7 @@ static void rounds(void **state, int count, void (*kill_it)(struct blob_yard *ya
         /* It has begun; then a moment that the next one may be anywhere in. */
         WAIT_UNTIL(atomic_load(&journal->acts) > before || atomic_load(&journal->surprises) > 0,
                    WAIT_LONG_MS);
-        usleep(seed >> 8 & 0x7fff);
+        wait_pause_ms((int)(seed >> 8 & 31));
         kill_it(&yard, pid);
         end_worker(pid);
         check_round(&yard, journal);
@@ -339,7 +339,7 @@ static void kill_backend(struct blob_yard *yard, pid_t worker)
         kill((pid_t)pid, SIGKILL);
     }
     db_wait(yard->fixture, "1", WAIT_LONG_MS, "SELECT 1");
-    usleep(50000); /* the worker goes on, with a server that has come back */
+    wait_pause_ms(50); /* the worker goes on, with a server that has come back */
 }
 
 static void kill_server(struct blob_yard *yard, pid_t worker)
@@ -349,7 +349,7 @@ static void kill_server(struct blob_yard *yard, pid_t worker)
     STORE_WORKS(&err, pgserver_kill(yard->fixture->server, &err));
     STORE_WORKS(&err, pgserver_start_again(yard->fixture->server, &err));
     db_wait(yard->fixture, "1", WAIT_LONG_MS, "SELECT 1");
-    usleep(50000);
+    wait_pause_ms(50);
 }
 
 static void test_blobs__client_killed__what_was_acknowledged_is_there_whole(void **state)
