@@ -17,6 +17,9 @@ pgk_status digest_sha256(const void *data, size_t length, uint8_t out[DIGEST_BYT
 struct digest_sum;
 
 pgk_status digest_sum_new(struct digest_sum **ret_sum, pgk_error *err);
+/* From now on a thread of its own computes it, until it is freed; where there is none to be had, nothing
+ * changes. */
+void digest_sum_help(struct digest_sum *sum);
 /* Begins anew. */
 pgk_status digest_sum_reset(struct digest_sum *sum, pgk_error *err);
 pgk_status digest_sum_add(struct digest_sum *sum, const void *data, size_t length, pgk_error *err);
