@@ -15,21 +15,21 @@
 #include "verbs.h"
 
 const char help_blobs[] =
-    "usage: pgkeeper blobs ls     [--job ID] [--limit N] [--all-clusters] [--format F]\n"
-    "       pgkeeper blobs stat   KEY [--job ID] [--format F]\n"
-    "       pgkeeper blobs put    FILE|- [--job ID] [--key K | --transient] [--format F]\n"
-    "       pgkeeper blobs get    KEY FILE|- [--job ID]\n"
-    "       pgkeeper blobs rm     KEY [--job ID] [--force] [--dry-run] [--yes] [--format F]\n"
-    "       pgkeeper blobs rm     --job ID [--force] [--dry-run] [--yes] [--format F]\n"
+    "usage: pgkeeper blobs ls [--job ID] [--limit N] [--all-clusters] [--format F]\n"
+    "       pgkeeper blobs stat KEY [--job ID] [--format F]\n"
+    "       pgkeeper blobs put FILE|- [--job ID] [--key K | --transient] [--format F]\n"
+    "       pgkeeper blobs get KEY FILE|- [--job ID]\n"
+    "       pgkeeper blobs rm [KEY] [--job ID] [--force] [--dry-run] [--yes]\n"
+    "                         [--format F]\n"
     "       pgkeeper blobs verify KEY [--job ID] | --job ID | --all [--format F]\n"
     "\n"
-    "Blobs: files stored next to the jobs that use them, from no byte to 4 TiB. KEY is\n"
-    "what put prints: p- or t-, the SHA-1 of the content, a random part. A blob\n"
+    "Blobs: files stored next to the jobs that use them, from no byte to 4 TiB. KEY\n"
+    "is what put prints: p- or t-, the SHA-1 of the content, a random part. A blob\n"
     "belongs to the job of --job, or to none: give the same --job to find it again.\n"
     "ID is 32 hex digits, with or without dashes.\n"
     "\n"
-    "ls      lists blobs, from the view stat_blobs. The table shows the most important\n"
-    "        columns, the other formats all.\n"
+    "ls      lists blobs, from the view stat_blobs. The table shows the most\n"
+    "        important columns, the other formats all.\n"
     "stat    prints all that is known of one. Exit code 4: there is none.\n"
     "put     stores FILE, or standard input (-), and prints its new key. With --key\n"
     "        stores it under that one, in place of what is there; exit code 1, and\n"
@@ -39,11 +39,11 @@ const char help_blobs[] =
     "        come and agrees with its digests; else nothing is written. For standard\n"
     "        output that means to read it twice. Exit code 4: there is none; 1: it is\n"
     "        damaged, or FILE cannot be written.\n"
-    "rm      removes a blob, or all blobs of a job, and their bytes. Exit code 4:\n"
-    "        there is none.\n"
-    "verify  reads blobs to their end and compares length and digests: one, those of a\n"
-    "        job, or all of the cluster; of each prints whether it is ok or damaged,\n"
-    "        and goes on. Exit code 1: one is damaged; 4: there is none such.\n"
+    "rm      removes a blob, or, without KEY, all blobs of the job of --job, and\n"
+    "        their bytes. Exit code 4: there is none.\n"
+    "verify  reads blobs to their end and compares length and digests: one, those of\n"
+    "        a job, or all of the cluster; prints of each whether it is ok or\n"
+    "        damaged, and goes on. Exit code 1: one is damaged; 4: there is none.\n"
     "\n"
     "options:\n"
     "  --job ID        of this job; without it put, get, stat, rm KEY and verify KEY\n"
@@ -131,7 +131,7 @@ static int say_no_blob(struct db *db, const struct blob_name *name)
     bool none = PQgetisnull(elsewhere, 0, 0);
     say(db->cli, "no blob %s %s in cluster \"%s\"%s%s%s", name->key_text, owner_text(name),
         db_cluster(db), none ? "" : "; there is one of ", none ? "" : db_text(elsewhere, 0, 0),
-        none           ? ""
+        none            ? ""
         : name->has_job ? ""
                         : ": name it by --job");
     return CLI_CONDITION_FALSE;
@@ -252,10 +252,9 @@ static int remove_blobs(const struct cli *cli, const struct removal *r)
     int64_t removed = 0;
     int code = blob_store_open(cli, &store);
     if (code == CLI_OK) {
-        status =
-            r->name.has_key
-                ? pgk_blobs_delete(store.blobs, job_of(&r->name), &r->name.key, &error)
-                : pgk_blobs_delete_all(store.blobs, job_of(&r->name), &removed, &error);
+        status = r->name.has_key
+                     ? pgk_blobs_delete(store.blobs, job_of(&r->name), &r->name.key, &error)
+                     : pgk_blobs_delete_all(store.blobs, job_of(&r->name), &removed, &error);
         code = status == PGK_OK ? CLI_OK : fail(cli, &error);
     }
     if (status != PGK_OK && !r->name.has_key) {

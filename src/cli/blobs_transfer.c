@@ -4,13 +4,13 @@
  * Standard input is read once; standard output gets bytes only when all of them are known to be right.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -126,8 +126,7 @@ static int explain_put(const struct cli *cli, const struct blob_name *name,
         return other_content(cli, name, "standard input");
     }
     if (input->read_errno != 0) {
-        say(cli, "cannot read standard input: %s; nothing was stored",
-            strerror(input->read_errno));
+        say(cli, "cannot read standard input: %s; nothing was stored", strerror(input->read_errno));
         return CLI_FAILED;
     }
     return fail(cli, error);
@@ -139,8 +138,8 @@ static int put(const struct cli *cli, struct blob_name *name, const char *path, 
     struct blob_store store;
     struct progress progress;
     struct input input = {.key = name->has_key ? &name->key : NULL};
-    pgk_blob_source source = {.size = sizeof source, .progress = progress_step,
-                              .progress_user = &progress};
+    pgk_blob_source source = {
+        .size = sizeof source, .progress = progress_step, .progress_user = &progress};
     bool standard = strcmp(path, "-") == 0;
     pgk_error error;
     int code = blob_store_open(cli, &store);
@@ -267,7 +266,8 @@ static int explain_get(const struct cli *cli, const struct blob_name *name,
                        const struct output *output, bool begun, const pgk_error *error)
 {
     if (interrupted()) {
-        say(cli, begun ? "interrupted; %s has a part of it" : "interrupted; nothing was written to %s",
+        say(cli,
+            begun ? "interrupted; %s has a part of it" : "interrupted; nothing was written to %s",
             output->path);
         return CLI_FAILED;
     }
@@ -284,8 +284,8 @@ static int explain_get(const struct cli *cli, const struct blob_name *name,
 static pgk_status get_to(pgk_blobs *blobs, const struct blob_name *name, struct output *output,
                          struct progress *progress, bool *ret_begun, pgk_error *error)
 {
-    pgk_blob_target target = {.size = sizeof target, .progress = progress_step,
-                              .progress_user = progress};
+    pgk_blob_target target = {
+        .size = sizeof target, .progress = progress_step, .progress_user = progress};
     if (output->fd < 0) {
         target.path = output->file;
         return pgk_blobs_get(blobs, job_of(name), &name->key, &target, error);

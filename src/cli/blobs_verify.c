@@ -40,7 +40,7 @@ struct verifying {
 
 static PGresult *new_rows(void)
 {
-    static const char *const names[] = {"blob_key", "state",  "bytes", "size_text",
+    static const char *const names[] = {"blob_key", "state",  "bytes",     "size_text",
                                         "job",      "reason", "cluster_id"};
     static const Oid types[] = {OUTPUT_TEXT, OUTPUT_TEXT, OUTPUT_INT8, OUTPUT_TEXT,
                                 OUTPUT_TEXT, OUTPUT_TEXT, OUTPUT_TEXT};
@@ -56,9 +56,9 @@ static void note(struct verifying *v, const pgk_blob *blob)
     pgk_uuid_format_hex(&blob->job_id, job);
     snprintf(bytes, sizeof bytes, "%" PRId64, blob->bytes);
     const char *values[] = {key,
-                            fine                                ? "ok"
+                            fine                              ? "ok"
                             : blob->status == PGK_ERR_CORRUPT ? "damaged"
-                                                                : "unknown",
+                                                              : "unknown",
                             bytes,
                             size_text(blob->bytes, size),
                             blob->has_job ? job : NULL,
@@ -85,11 +85,10 @@ static pgk_status on_verified(void *user, const pgk_blob *blob)
 static pgk_status verify_one(pgk_blobs *blobs, struct verifying *v, pgk_error *error)
 {
     pgk_blob blob;
-    pgk_status status =
-        pgk_blobs_stat(blobs, job_of(v->name), &v->name->key, &blob, error);
+    pgk_status status = pgk_blobs_stat(blobs, job_of(v->name), &v->name->key, &blob, error);
     if (status == PGK_OK) {
-        status = pgk_blobs_verify(blobs, job_of(v->name), &v->name->key, progress_step,
-                                  v->progress, error);
+        status = pgk_blobs_verify(blobs, job_of(v->name), &v->name->key, progress_step, v->progress,
+                                  error);
         blob.status = status;
         blob.reason = status == PGK_OK ? NULL : error->message;
     }
@@ -132,10 +131,10 @@ static int verify(const struct cli *cli, const struct blob_name *name)
     if (code == CLI_OK) {
         interrupts_catch();
         progress_begin(&progress, name->has_key ? name->key_text : "verifying");
-        pgk_status status =
-            name->has_key ? verify_one(store.blobs, &v, &error)
-                          : pgk_blobs_verify_all(store.blobs, name->has_job, job_of(name),
-                                                 on_verified, &v, NULL, &error);
+        pgk_status status = name->has_key
+                                ? verify_one(store.blobs, &v, &error)
+                                : pgk_blobs_verify_all(store.blobs, name->has_job, job_of(name),
+                                                       on_verified, &v, NULL, &error);
         progress_end(&progress, cli, NULL);
         if (v.count > 0 || status == PGK_OK) {
             output_rows(stdout, cli->format, rows, name->has_job ? 4 : 5);
@@ -159,7 +158,8 @@ int blobs_verify(struct cli *cli, int argc, char **argv)
     bool all = false;
     const char *job = NULL, *key;
     struct blob_name name;
-    const struct cli_option options[] = {{"--all", OPTION_FLAG, &all}, {"--job", OPTION_TEXT, &job}};
+    const struct cli_option options[] = {{"--all", OPTION_FLAG, &all},
+                                         {"--job", OPTION_TEXT, &job}};
     const struct wanted wanted = {"one key of a blob, or --job ID, or --all", 0, 1};
     int code = parse_action(cli, argc, argv, options, 2, &wanted, &key);
     if (code == CLI_OK && (all ? key != NULL || job != NULL : key == NULL && job == NULL)) {
@@ -194,8 +194,8 @@ static int orphans(struct db *db, bool destroy, const struct destroying *how)
     if (code == CLI_OK && destroy && !how->dry_run && PQntuples(found) > 0) {
         code = db_query(db, sql_orphans_sum, 0, NULL, &sum);
         if (code == CLI_OK) {
-            code = ask(db->cli, how->yes, "Unlink %s large objects, %s in all?",
-                       db_text(sum, 0, 0), db_text(sum, 0, 1));
+            code = ask(db->cli, how->yes, "Unlink %s large objects, %s in all?", db_text(sum, 0, 0),
+                       db_text(sum, 0, 1));
         }
         if (code == CLI_OK) {
             code = remove_orphans(db);

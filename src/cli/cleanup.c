@@ -168,11 +168,10 @@ static int cleanup_cluster(struct db *db, const struct destroying *how)
         return CLI_OK;
     }
     if (code == CLI_OK && found != NULL) {
-        code =
-            ask(db->cli, how->yes,
-                "Remove all of cluster \"%s\": %s graphs, %s checkpoints, %s results, %s blobs?",
-                db_cluster(db), db_text(found, 0, 1), db_text(found, 0, 2), db_text(found, 0, 5),
-                db_text(found, 0, 10));
+        code = ask(db->cli, how->yes,
+                   "Remove all of cluster \"%s\": %s graphs, %s checkpoints, %s results, %s blobs?",
+                   db_cluster(db), db_text(found, 0, 1), db_text(found, 0, 2), db_text(found, 0, 5),
+                   db_text(found, 0, 10));
     }
     if (code == CLI_OK) {
         code = remove_cluster(db);

@@ -53,8 +53,8 @@ static void amounts(char *out, size_t size, const struct progress *progress, int
     int64_t rate = took_ms > 0 ? (int64_t)((double)progress->done * 1000 / (double)took_ms) : 0;
     int length = snprintf(out, size, "%s", size_text(progress->done, done_text));
     if (total >= 0) {
-        length += snprintf(out + length, size - (size_t)length, " of %s",
-                           size_text(total, total_text));
+        length +=
+            snprintf(out + length, size - (size_t)length, " of %s", size_text(total, total_text));
     }
     length += snprintf(out + length, size - (size_t)length, "  %s/s", size_text(rate, rate_text));
     if (total > progress->done && rate > 0) {

@@ -4,7 +4,7 @@
 expect 6 jobs ls
 pgkeeper --schema old migrate up --to 1 2>/dev/null
 expect 6 --schema old jobs ls
-stderr_has 'is at version 1, this command needs 2; run: pgkeeper --schema'
+stderr_has 'is at version 1, this command needs 3; run: pgkeeper --schema'
 expect 0 --schema old leaders
 pgkeeper migrate up 2>/dev/null
 
