@@ -174,6 +174,13 @@ expect 1 cleanup job $b --yes
 stderr_has 'belongs to the leader of group "master", epoch 1.1, which is alive'
 expect 1 checkpoints rm $b 1 --yes
 stderr_has 'which is alive: it has its own list of them; --force'
+printf jar >"$work/jar"
+expect 0 blobs put "$work/jar" --job $b
+expect 1 blobs rm --job $b --yes
+stderr_has 'which is alive: it may need them; --force'
+expect 1 blobs rm "$(value "SELECT blob_key FROM pgkeeper.blob")" --job $b --dry-run
+expect 0 blobs rm --job $b --yes --force
+same 0 "SELECT count(*) FROM pgkeeper.blob"
 expect 1 cleanup cluster --yes
 stderr_has 'cluster "/default" has leaders that are alive, of "master": stop the masters first; --force'
 expect 0 checkpoints rm $b 1 --yes --force
