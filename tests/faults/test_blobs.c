@@ -13,7 +13,7 @@
 #ifdef PGK_TEST_SANITIZED
 #define RACE_ROUNDS 4
 #else
-#define RACE_ROUNDS 12
+#define RACE_ROUNDS 8
 #endif
 
 /* ------------------------------------------------------------------ at the same time */
@@ -131,7 +131,7 @@ static void race_close(struct race *race)
 
 static void race_all(void **state, void *(*const fns[RACERS])(void *))
 {
-    static const size_t sizes[] = {100, MIB, 5 * MIB};
+    static const size_t sizes[] = {100, MIB / 2, 3 * MIB};
     for (int i = 0; i < 3; i++) {
         struct race race;
         race_open(&race, state, sizes[i]);
@@ -288,6 +288,32 @@ test_blobs__session_ended_half_way__memory_is_sent_anew_and_a_stream_is_not(void
                 pgk_blobs_add(yard.blobs, NULL, PGK_BLOB_PERMANENT, &source, &key, &err));
     yard_swept(&yard);
     assert_int_equal(objects_count(yard.fixture), 1);
+    free(data);
+    blob_yard_close(&yard);
+}
+
+static void test_blobs__a_part_that_fails__is_not_covered_up_by_the_rest(void **state)
+{
+    struct blob_yard yard;
+    pgk_error err;
+    pgk_blob_key key;
+    unsigned char *data = pattern_new(40 * MIB, 6);
+    blob_yard_open(&yard, *state);
+    db_exec(
+        yard.fixture,
+        "CREATE OR REPLACE FUNCTION pgkeeper.blob_write(op_id uuid, at bigint, piece bytea)"
+        " RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pgkeeper, pg_temp"
+        " AS $$ DECLARE loose blob_loose := blob_writing(op_id); BEGIN"
+        " IF at = 15 * 1048576 THEN RAISE EXCEPTION 'no such luck' USING ERRCODE = 'XX000'; END IF;"
+        " PERFORM lo_put(loose.loid, at, piece); RETURN true; END $$");
+    pgk_blob_source source = {.size = sizeof(source), .data = data, .data_bytes = 40 * MIB};
+    for (int i = 0; i < 5; i++) {
+        STORE_FAILS(PGK_ERR_DATABASE, &err,
+                    pgk_blobs_add(yard.blobs, NULL, PGK_BLOB_PERMANENT, &source, &key, &err));
+        assert_non_null(strstr(err.message, "no such luck"));
+    }
+    yard_swept(&yard);
+    assert_int_equal(objects_count(yard.fixture), 0);
     free(data);
     blob_yard_close(&yard);
 }
@@ -500,6 +526,7 @@ int main(void)
         DB_TEST(test_blobs__delete_all_while_it_is_put__one_of_the_two_orders),
         DB_TEST(test_blobs__replaced_half_way__a_file_begins_anew_and_a_stream_says_so),
         DB_TEST(test_blobs__session_ended_half_way__memory_is_sent_anew_and_a_stream_is_not),
+        DB_TEST(test_blobs__a_part_that_fails__is_not_covered_up_by_the_rest),
         DB_TEST(test_blobs__answer_lost_after_the_commit__done_once),
         DB_TEST(test_blobs__session_lost_before_the_commit__sent_again_and_done_once),
         DB_TEST(test_blobs__a_stream_that_waits__holds_back_no_vacuum),
