@@ -140,3 +140,11 @@ void put_pattern(pgk_blobs *blobs, const pgk_uuid *job_id, size_t bytes, unsigne
     STORE_WORKS(&err, pgk_blobs_put_buffer(blobs, job_id, ret_key, data, bytes, &err));
     free(data);
 }
+
+void yard_swept(struct blob_yard *yard)
+{
+    db_wait(yard->fixture, "0", WAIT_LONG_MS,
+            "SELECT count(*) FROM pgkeeper.blob_sweep(), pgkeeper.blob_loose");
+    assert_int_equal(db_int(yard->fixture, "SELECT count(*) FROM pgkeeper.blob_orphans()"), 0);
+    assert_int_equal(orphans_count(yard->fixture), 0);
+}

@@ -44,6 +44,9 @@ int64_t objects_count(struct fixture *fixture);
 int64_t orphans_count(struct fixture *fixture);
 int64_t loose_count(struct fixture *fixture);
 
+/* The server's own clean-up leaves nothing, once the sessions of the dead have ended. */
+void yard_swept(struct blob_yard *yard);
+
 /* Puts `bytes` of a pattern from memory; *ret_key. */
 void put_pattern(pgk_blobs *blobs, const pgk_uuid *job_id, size_t bytes, unsigned seed,
                  pgk_blob_key *ret_key);

@@ -21,10 +21,20 @@
 
 /* ------------------------------------------------------------------ transactions */
 
-pgk_status blob_open_part(struct sending *s, pgk_error *err)
+static pgk_status send_settings(struct sending *s, enum statement_id id, const char *path,
+                                pgk_error *err)
 {
     struct work work;
     char limit[LINK_LIMIT_SIZE];
+    link_limit(s->backend->settings, limit);
+    work_begin(&work, id);
+    work_text(&work, path);
+    work_text(&work, limit);
+    return wire_send(&s->wire, &work, WIRE_SETTINGS, 0, err);
+}
+
+pgk_status blob_open_part(struct sending *s, pgk_error *err)
+{
     if (s->open) {
         return PGK_OK;
     }
@@ -32,15 +42,16 @@ pgk_status blob_open_part(struct sending *s, pgk_error *err)
     if (path == NULL) {
         return error_set(err, PGK_ERR_NO_MEMORY, ORIGIN, "out of memory");
     }
-    link_limit(s->backend->settings, limit);
-    work_begin(&work, STMT_BLOB_SEND);
-    work_text(&work, path);
-    work_text(&work, limit);
-    pgk_status status = wire_send(&s->wire, &work, WIRE_SETTINGS, 0, err);
-    free(path);
     s->open = true;
     s->open_since_ns = clock_now_ns();
     s->open_bytes = 0;
+    /* Behind a pooler the next statement finds its functions only by this one. */
+    pgk_status status =
+        s->pooled->link.pooled ? send_settings(s, STMT_USE_SCHEMA, path, err) : PGK_OK;
+    if (status == PGK_OK) {
+        status = send_settings(s, STMT_BLOB_SEND, path, err);
+    }
+    free(path);
     return status;
 }
 
