@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The demo: three real masters on a private PostgreSQL run a job whose graph is FILE (default: this project's README);
-# one is killed in the middle of it, one is stopped, one hands over. Prints what happens, with times, and exits 0 only
-# if all of it did. --keep leaves everything up until Enter.
+# The demo: three real masters on a private PostgreSQL run a job whose graph is FILE (default: this project's README), and
+# which needs a blob: FILE too (default: 64 MiB that are made for it). One is killed in the middle of it, one is stopped,
+# one hands over. Prints what happens, with times, and exits 0 only if all of it did. --keep leaves everything up until
+# Enter.
 #
 # Every time is the difference of two stamps of this machine's clock: one taken just before the signal is sent,
 # one by the master first thing in its callback.
@@ -13,12 +14,12 @@ pgkeeper=$build/src/cli/pgkeeper
 cluster=demo
 
 if [ "${1:-}" != --inside ]; then
-    keep='' file=$here/../README.md
+    keep='' file=$here/../README.md data=''
     for argument; do
         case $argument in
             --keep) keep=--keep ;;
             -*) echo "usage: demo.sh [--keep] [FILE]" >&2; exit 2 ;;
-            *) file=$argument ;;
+            *) file=$argument data=own ;;
         esac
     done
     if ! [ -f "$file" ] || ! [ -r "$file" ] || ! [ -s "$file" ]; then
@@ -28,9 +29,9 @@ if [ "${1:-}" != --inside ]; then
     for program in "$pgkeeper" "$build/examples/master"; do
         [ -x "$program" ] || { echo "demo: $program is not built: run ./dev build" >&2; exit 1; }
     done
-    exec "$pgkeeper" server -- bash "$here/demo.sh" --inside "$(realpath "$file")" "$keep"
+    exec "$pgkeeper" server -- bash "$here/demo.sh" --inside "$(realpath "$file")" "$keep" "$data"
 fi
-file=$2 keep=$3
+file=$2 keep=$3 data=$4
 job=00000000000000000000000000000001
 
 unset "${!PGKEEPER_@}"
@@ -101,7 +102,7 @@ mkfifo "$dir/events"
 exec {from_masters}<>"$dir/events"
 
 start_master() {
-    "$build/examples/master" "$1" "tcp://$1:7000" >"$dir/events" 2>>"$dir/$1.err" {from_masters}>&- &
+    "$build/examples/master" "$1" "tcp://$1:7000" "$dir" >"$dir/events" 2>>"$dir/$1.err" {from_masters}>&- &
     pid[$1]=$!
 }
 
@@ -167,14 +168,32 @@ say "$leader leads, epoch $first_epoch, and has published tcp://$leader:7000"
 standbys_ready 2
 say 'the others stand by'
 
-heading '2. A job is submitted; the leader runs it'
+heading '2. A job and a file that it needs are stored; the leader runs it'
+if [ "$data" = own ]; then
+    data=$file
+else
+    data=$dir/state.bin
+    head -c 67108864 /dev/urandom >"$data"
+fi
+data_bytes=$(wc -c <"$data") data_digest=$(sha256sum <"$data")
+say "\$ pgkeeper blobs put ${data##*/} --job $job"
+now_us t0
+key=$("$pgkeeper" blobs put "$data" --job "$job" 2>"$dir/jobs.err") || fail "the command failed: $(cat "$dir/jobs.err")"
+now_us t1
+ms $((t1 - t0))
+say "    ${key%-*}-..."
+say "    $data_bytes bytes, stored in $span"
 say "\$ pgkeeper jobs put $job"
 say "    ${file##*/}"
 now_us t0
 "$pgkeeper" jobs put "$job" "$file" >"$dir/jobs.err" 2>&1 || fail "the command failed: $(cat "$dir/jobs.err")"
 expect "$leader" 'checkpoint 1 at byte ' "$t0" 10000
+first_us=$at_us
+expect "$leader" "fetched $key $data_bytes" "$t0" 10000
 ms $((at_us - t0))
-say "$leader heard of it and works; its first checkpoint came $span later"
+say "$leader heard of it; $span later it had fetched the file"
+ms $((first_us - at_us))
+say "and works; its first checkpoint came $span after that"
 expect "$leader" 'checkpoint 6 at byte ' "$t0" 10000
 bytes=$(wc -c <"$file") lines=$(wc -l <"$file")
 say "checkpoint 6: byte $rest of $bytes"
@@ -194,6 +213,12 @@ say "$killed is dead; ${green}$leader leads $span after the kill${plain}, epoch 
 expect "$leader" 'confirmed' "$t0" 5000
 expect "$leader" 'recovered checkpoint ' "$t0" 5000
 say "$leader goes on from checkpoint ${rest% of *}"
+began_us=$at_us
+expect "$leader" "fetched $key $data_bytes" "$t0" 20000
+ms $((at_us - began_us))
+[ "$(sha256sum <"$dir/$leader-$key")" = "$data_digest" ] || fail "the fetched file is not the one that was stored"
+say "${green}$leader has fetched the file in $span: sha256 ${data_digest:0:16}...${plain}, as it"
+say 'was stored'
 "$pgkeeper" jobs get "$job" - >"$dir/graph" 2>"$dir/jobs.err" || fail "the graph cannot be read: $(cat "$dir/jobs.err")"
 digest=$(sha256sum <"$file")
 [ "$(sha256sum <"$dir/graph")" = "$digest" ] || fail "the stored graph is not the file"
@@ -204,11 +229,11 @@ expect "$leader" 'finished ' "$t0" 20000
 say "${green}finished: $rest${plain}, as wc says"
 until_sql 'clean-up' 'FINISHED clean 0' "SELECT (SELECT string_agg(status || ' ' || state, ',') FROM job_result) || ' ' ||
     ((SELECT count(*) FROM job_graph) + (SELECT count(*) FROM checkpoint) + (SELECT count(*) FROM checkpoint_counter)
-     + (SELECT count(*) FROM job_status))"
+     + (SELECT count(*) FROM job_status) + (SELECT count(*) FROM blob) + (SELECT count(*) FROM pg_largeobject_metadata))"
 numbers=$(printf '%s\n' "${events[@]}" | sed -n 's/^[^ ]* [^ ]* checkpoint \([0-9]*\) .*/\1/p')
 [ "$(sort -n <<<"$numbers" | uniq -d)" = '' ] || fail "a checkpoint number was issued twice"
-say "one result; graph, checkpoints, counter are gone; of $(wc -w <<<"$numbers") numbers"
-say 'that were issued to two masters none came twice'
+say 'one result; graph, checkpoints, counter, file and its bytes are gone;'
+say "of $(wc -w <<<"$numbers") numbers that were issued to two masters none came twice"
 standbys_ready 2
 
 heading '4. The leader is stopped (kill -STOP), longer than its lease'

@@ -176,6 +176,7 @@ static bool run_job(struct worker *worker, struct job *job)
     pgk_checkpoint_counter *counter = NULL;
     pgk_error err;
     bool ok =
+        fetch_files(worker, &job->id) &&
         fine(worker->name, pgk_ha_checkpoints(worker->ha, &worker->token, &options, &store, &err),
              &err) &&
         fine(worker->name,

@@ -10,6 +10,7 @@
 
 struct worker {
     const char *name;
+    const char *directory; /* where files of jobs go; NULL: nobody wants them */
     pgk_ha *ha;
     pgk_token token; /* of the tenure: every write of ours carries it */
     int wake_fd;     /* an eventfd; written when a job was added, or after stop was set */
@@ -19,6 +20,9 @@ struct worker {
 
 /* Runs jobs until stop, or until a write was refused. */
 void work(struct worker *worker);
+
+/* Fetches the blobs of a job into the directory, as NAME-KEY. */
+bool fetch_files(struct worker *worker, const pgk_uuid *job_id);
 
 /* A line on stdout: seconds of the wall clock, name, what happened. */
 void say(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -2,8 +2,9 @@
  * master.c - the reference integration: a master that contends for the component "dispatcher" and
  * works while it leads (jobs.c), and whose every write is refused once it does not.
  *
- *     cc master.c jobs.c -o master $(pkg-config --cflags --libs pgkeeper)
- *     ./master alpha tcp://alpha:7000
+ *     cc master.c jobs.c files.c -o master $(pkg-config --cflags --libs pgkeeper)
+ *     ./master alpha tcp://alpha:7000 [DIRECTORY for the files of jobs]
+ *     pgkeeper blobs put FILE --job 00000000000000000000000000000001
  *     pgkeeper jobs put 00000000000000000000000000000001 FILE
  *
  * Start several: they take libpq's environment (PGHOST ...) and PGKEEPER_* variables. SIGTERM
@@ -20,6 +21,7 @@
 struct master {
     const char *name;
     const char *address;
+    const char *directory;
     pgk_ha *ha;
     pgk_election *election;
     bool working;
@@ -51,6 +53,7 @@ static void on_grant(void *user, const pgk_uuid *session_id, int64_t epoch)
     status = pgk_election_confirm(master->election, session_id, master->address, &err);
     say(master->name, "%s", status == PGK_OK ? "confirmed" : err.message);
     master->worker = (struct worker){.name = master->name,
+                                     .directory = master->directory,
                                      .ha = master->ha,
                                      .token = master->token,
                                      .wake_fd = eventfd(0, EFD_CLOEXEC)};
@@ -106,12 +109,13 @@ int main(int argc, char **argv)
     pgk_error err;
     sigset_t signals;
     int number;
-    if (argc != 3) {
-        fprintf(stderr, "usage: master NAME ADDRESS\n");
+    if (argc < 3 || argc > 4) {
+        fprintf(stderr, "usage: master NAME ADDRESS [DIRECTORY]\n");
         return 2;
     }
     master.name = argv[1];
     master.address = argv[2];
+    master.directory = argv[3]; /* NULL without */
 
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);

@@ -40,7 +40,7 @@ while read -r -a example; do
     complain "${example[*]} by pkg-config" "$($CC -std=c11 -D_GNU_SOURCE -Wall -Werror "${flags[@]}" "${example[@]/#/examples/}" \
         -o "$scratch/example" $(pkg-config --cflags --libs pgkeeper) -pthread 2>&1 || true)"
 done <<'EXAMPLES'
-master.c jobs.c
+master.c jobs.c files.c
 follower.c
 EXAMPLES
 
