@@ -176,13 +176,14 @@ else
     head -c 67108864 /dev/urandom >"$data"
 fi
 data_bytes=$(wc -c <"$data") data_digest=$(sha256sum <"$data")
-say "\$ pgkeeper blobs put ${data##*/} --job $job"
+say "\$ pgkeeper blobs put --job $job"
+say "    ${data##*/}"
 now_us t0
 key=$("$pgkeeper" blobs put "$data" --job "$job" 2>"$dir/jobs.err") || fail "the command failed: $(cat "$dir/jobs.err")"
 now_us t1
 ms $((t1 - t0))
-say "    ${key%-*}-..."
-say "    $data_bytes bytes, stored in $span"
+say "${key%-*}-..."
+say "the key of its $data_bytes bytes, stored in $span"
 say "\$ pgkeeper jobs put $job"
 say "    ${file##*/}"
 now_us t0
@@ -217,8 +218,8 @@ began_us=$at_us
 expect "$leader" "fetched $key $data_bytes" "$t0" 20000
 ms $((at_us - began_us))
 [ "$(sha256sum <"$dir/$leader-$key")" = "$data_digest" ] || fail "the fetched file is not the one that was stored"
-say "${green}$leader has fetched the file in $span: sha256 ${data_digest:0:16}...${plain}, as it"
-say 'was stored'
+say "${green}$leader has fetched the file in $span: sha256 ${data_digest:0:16}...,${plain}"
+say 'as it was stored'
 "$pgkeeper" jobs get "$job" - >"$dir/graph" 2>"$dir/jobs.err" || fail "the graph cannot be read: $(cat "$dir/jobs.err")"
 digest=$(sha256sum <"$file")
 [ "$(sha256sum <"$dir/graph")" = "$digest" ] || fail "the stored graph is not the file"

@@ -27,6 +27,7 @@ trap 'rm -rf "$out" "$TMPDIR"; [ -z "$demo" ] || kill -KILL -- "-$demo" 2>/dev/n
 
 "$source_dir/examples/demo.sh" </dev/null >"$out" 2>&1 || fail "the demo failed with exit code $?"
 grep -q 'PGK_ERR_FENCED' "$out" || fail "no refused write"
+grep -q 'has fetched the file in' "$out" && grep -q 'the key of its 67108864 bytes' "$out" || fail "no blob"
 grep -q 'all of it happened' "$out" || fail "no good end"
 long=$(awk 'length > 80' "$out")
 [ -z "$long" ] || fail "lines over 80 columns: $long"
@@ -36,6 +37,7 @@ long=$(awk 'length > 80' "$out")
 head -c 70001 /dev/urandom >"$TMPDIR/a graph.bin"
 "$source_dir/examples/demo.sh" "$TMPDIR/a graph.bin" </dev/null >"$out" 2>&1 || fail "the demo failed with exit code $? on a binary file"
 grep -q 'of 70001$' "$out" && grep -q ' 70001 bytes, as wc says' "$out" || fail "it did not run that file"
+grep -q 'the key of its 70001 bytes' "$out" && grep -q 'has fetched the file in' "$out" || fail "that file is not the blob"
 rm "$TMPDIR/a graph.bin"
 code=0
 "$source_dir/examples/demo.sh" "$TMPDIR/missing" >"$out" 2>&1 || code=$?
