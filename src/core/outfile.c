@@ -121,11 +121,13 @@ static bool link_name(struct outfile *file)
     return false;
 }
 
+pgk_status outfile_flush(struct outfile *file, pgk_error *err)
+{
+    return fsync(file->fd) == 0 ? PGK_OK : failed(file, "flushed to disk", err);
+}
+
 pgk_status outfile_keep(struct outfile *file, pgk_error *err)
 {
-    if (fsync(file->fd) != 0) {
-        return failed(file, "flushed to disk", err);
-    }
     if (!link_name(file) || renameat(file->dir_fd, file->name, file->dir_fd, file->last) != 0) {
         return failed(file, "put into its place", err);
     }

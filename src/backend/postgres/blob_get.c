@@ -15,8 +15,8 @@
 #include "core/error.h"
 
 #define ORIGIN "blobs"
-/* Measured: of 32 kB to 1 MiB the fastest. Less than what makes the allocator give memory back. */
-#define PIECE_BYTES 65536
+/* Measured, with the digests in a thread of their own: of 32 kB to 1 MiB the fastest. */
+#define PIECE_BYTES 131072
 /* A range lasts about as long as this, and has so many bytes. */
 #define RANGE_NS (500 * NS_PER_MS)
 #define RANGE_FIRST ((int64_t)4 * 1024 * 1024)
