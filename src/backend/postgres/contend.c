@@ -18,8 +18,8 @@
 #define ORIGIN "keeper.lock"
 /* A fenced write in flight holds up a release: how soon to ask again. */
 #define RELEASE_RETRY_NS (20 * NS_PER_MS)
-/* Somebody's open transaction holds the row of leadership: how soon to enter the tenure again. */
-#define ENTER_RETRY_NS (50 * NS_PER_MS)
+/* A tenure could not be entered: how soon to try again. */
+#define ENTER_RETRY_NS (250 * NS_PER_MS)
 /* After a release a successor is soon there. */
 #define LOOK_AGAIN_NS (50 * NS_PER_MS)
 
@@ -222,12 +222,12 @@ static bool release_may_retry(struct backend *backend)
     return true;
 }
 
-/* The tenure leads already; that it is not in the books yet is a matter of patience. */
+/* The tenure leads already, by the row that passes the fence. That it is not in the books yet, because somebody holds
+ * their rows or the disk is full, is a matter of patience. */
 static bool enter_may_retry(const struct session *session)
 {
-    return session->statement == STMT_ENTER_TENURE &&
-           (strcmp(session->error.sqlstate, "55P03") == 0 ||
-            strcmp(session->error.sqlstate, "40P01") == 0);
+    return session->statement == STMT_ENTER_TENURE && session->error.sqlstate[0] != '\0' &&
+           session->error.status != PGK_ERR_FENCED && session->error.status != PGK_ERR_CONNECTION;
 }
 
 /* Our rows, or the audit's table, may be locked by somebody for a while; that says nothing of the
@@ -255,6 +255,16 @@ static bool may_be_late(const struct backend *backend)
 {
     return backend->lock.status == PGK_OK && backend->lock.statement == STMT_TAKE_OVER &&
            !has_taken(backend) && !groups_hold_any(backend);
+}
+
+static void enter_later(struct backend *backend)
+{
+    struct backend_group *group = backend->subject;
+    log_line(&backend->settings->logger, PGK_LOG_WARNING, ORIGIN,
+             "leads %s, but cannot enter the tenure into leadership and leader_history yet: %s",
+             group->name, backend->lock.error.message);
+    group->enter_at_ns = clock_now_ns() + ENTER_RETRY_NS;
+    backend->subject = NULL;
 }
 
 static void answered(struct backend *backend)
@@ -295,8 +305,7 @@ static void answered(struct backend *backend)
         backend->subject->announcement = NULL; /* whoever needs it looks for himself by and by */
         backend->subject = NULL;
     } else if (in_time && session->statement == STMT_ENTER_TENURE) {
-        backend->subject->enter_at_ns = clock_now_ns() + ENTER_RETRY_NS;
-        backend->subject = NULL;
+        enter_later(backend);
     }
     keeper_unlock(backend);
     if (!in_time) {
