@@ -115,7 +115,7 @@ pgk_status target_finish(struct target *target, pgk_error *err)
     uint8_t sha1[DIGEST_SHA1_BYTES];
     uint8_t sha256[DIGEST_BYTES];
     const pgk_blob *blob = &target->row.blob;
-    /* First, because the thread that computes the digests goes on meanwhile. */
+    /* Flushed first: the digests may be computed meanwhile. */
     pgk_status status = target->opened ? outfile_flush(&target->file, err) : PGK_OK;
 
     if (status == PGK_OK) {
