@@ -153,7 +153,7 @@ static void test_config_docs__each_row_of_a_key__is_of_the_table(void **state)
         size_t length = strcspn(begin, "`");
         text_copy(name, length < sizeof(name) ? length + 1 : sizeof(name), begin);
         bool profile = config_profile_text(name, KEY_LEASE) != NULL;
-        if (!profile && config_key_find(name) == KEY_COUNT) {
+        if (!profile && config_key_find(name, NULL) == KEY_COUNT) {
             fail_msg("docs/configuration.md has a row for `%s`, which is no key", name);
         }
         rows += profile ? 0 : 1;
