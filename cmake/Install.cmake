@@ -25,7 +25,7 @@ install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTER
 # README points to these.
 install(FILES bench/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/bench)
 install(FILES examples/master.c examples/follower.c DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
-foreach(section IN ITEMS 1 3)
+foreach(section IN ITEMS 1 3 5)
     file(GLOB pages CONFIGURE_DEPENDS man/*.${section})
     if(pages)
         install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})

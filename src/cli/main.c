@@ -33,6 +33,7 @@ static const struct cli_verb verbs[] = {
     {"counter", "show and set the number of the next checkpoint", cmd_counter, help_counter},
     {"cleanup", "remove all traces of a job, or of a cluster", cmd_cleanup, help_cleanup},
     {"purge", "delete old results", cmd_purge, help_purge},
+    {"config", "show the configuration and where it comes from", cmd_config, help_config},
     {"server", "start a private PostgreSQL for trying out", cmd_server, help_server},
     {"version", "print versions", cmd_version, help_version},
     {"help", "this text, or that of a verb", cmd_help, "usage: pgkeeper help [VERB]\n"},
