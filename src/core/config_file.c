@@ -117,8 +117,10 @@ static pgk_status pass_over(struct parser *parser, const char *key, pgk_error *e
 {
     struct config_warnings *warnings = &parser->batch->warnings;
     const char *advice = config_foreign_advice(key);
+    char shown[PARENT_SIZE]; /* a key in quotes may be anything */
+    text_excerpt(shown, sizeof(shown), key);
     if (advice != NULL) {
-        return config_warn(warnings, err, "line %d: %s has no effect here: %s", parser->line, key,
+        return config_warn(warnings, err, "line %d: %s has no effect here: %s", parser->line, shown,
                            advice);
     }
     if (config_key_is_ours(key)) {
@@ -127,8 +129,6 @@ static pgk_status pass_over(struct parser *parser, const char *key, pgk_error *e
     if (!config_foreign_is_near(key)) {
         return PGK_OK;
     }
-    char shown[PARENT_SIZE];
-    text_excerpt(shown, sizeof(shown), key);
     const char *near = config_key_suggest(key);
     if (near == NULL) {
         return config_warn(warnings, err, "line %d: %s has no effect here", parser->line, shown);

@@ -15,3 +15,18 @@ statuses=$(sed -n 's/^ *X(\(PGK_[A-Z_]*\),.*/\1/p' include/pgkeeper/status.h | s
 described=$(sed -n 's/^\.It Dv \(PGK_OK\|PGK_ERR_[A-Z_]*\)$/\1/p' man/libpgkeeper.3 | sort)
 [ -n "$statuses" ]
 diff <(echo "$statuses") <(echo "$described") || { echo "include/pgkeeper/status.h (<) and man/libpgkeeper.3 (>) differ"; exit 1; }
+
+# What docs/from-flink.md names is there. Blobs only where their header is.
+named=$(grep -oE '`pgk_[a-z0-9_]*\(' docs/from-flink.md | tr -d '`(' | sort -u)
+[ -e include/pgkeeper/blob.h ] || named=$(grep -v blob <<<"$named")
+missing=$(comm -23 <(echo "$named") <(echo "$exported"))
+[ -z "$missing" ] || { echo "docs/from-flink.md names what there is not:" "$missing"; exit 1; }
+types=$(grep -oE '`pgk_[a-z0-9_]*[`.]' docs/from-flink.md | tr -d '`.' | sort -u)
+for type in $types; do
+    grep -qE "[^a-z_]$type[^a-z_]" include/pgkeeper/*.h || { echo "docs/from-flink.md: no $type"; exit 1; }
+done
+views=$(grep -oE '`stat_[a-z]*`' docs/from-flink.md | tr -d '`' | sort -u)
+[ -e include/pgkeeper/blob.h ] || views=$(grep -v blob <<<"$views")
+for view in $views; do
+    grep -q "^CREATE VIEW $view " migrations/*.up.sql || { echo "docs/from-flink.md: no view $view"; exit 1; }
+done
