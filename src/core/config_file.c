@@ -188,7 +188,7 @@ static pgk_status take_value(struct parser *parser, const char *key, char *text,
     bool empty = *first == '\0' || (*first == '#' && first != text);
     size_t rank = 0;
     enum config_id id = config_key_find(key, &rank);
-    text_copy(parser->parent, sizeof(parser->parent), empty ? key : "");
+    text_excerpt(parser->parent, sizeof(parser->parent), empty ? key : "");
     if (id == KEY_COUNT) {
         return pass_over(parser, key, err);
     }
