@@ -23,7 +23,7 @@ missing=$(comm -23 <(echo "$named") <(echo "$exported"))
 [ -z "$missing" ] || { echo "docs/from-flink.md names what there is not:" "$missing"; exit 1; }
 types=$(grep -oE '`pgk_[a-z0-9_]*[`.]' docs/from-flink.md | tr -d '`.' | sort -u)
 for type in $types; do
-    grep -qE "[^a-z_]$type[^a-z_]" include/pgkeeper/*.h || { echo "docs/from-flink.md: no $type"; exit 1; }
+    grep -qE "[^a-z_]${type}[^a-z_]" include/pgkeeper/*.h || { echo "docs/from-flink.md: no $type"; exit 1; }
 done
 views=$(grep -oE '`stat_[a-z]*`' docs/from-flink.md | tr -d '`' | sort -u)
 [ -e include/pgkeeper/blob.h ] || views=$(grep -v blob <<<"$views")

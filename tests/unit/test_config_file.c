@@ -163,6 +163,7 @@ static void test_config_file__bad_lines__are_refused_with_their_number(void **st
          "line 4:", "`high-availability.type: ...`"},
         {"high-availability:\na: b\n", "line 1:", HA "type \"\": is empty"},
         {"a:\n  - b\n", "line 2:", "nested"},
+        {"\"a\xFF\":\n  b: c\n", "line 2:", "`a?.b: ...`"},
         {"a: b\n  c: d\n", "line 2:", "`" HA "cluster-id: ...`"},
         {"execution.checkpointing.num-retained: 0\n", "line 1:", "from 1 to 1000000"},
         {"state.checkpoints.num-retained: 0\n",
