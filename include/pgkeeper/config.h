@@ -45,8 +45,9 @@ PGK_API pgk_status pgk_config_new(pgk_config **ret_config, pgk_error *err);
 PGK_API void pgk_config_free(pgk_config *config);
 
 /*
- * Sets a key, also by an older spelling of it. The value is checked and copied. PGK_ERR_CONFIG, naming the key, the value and what
- * is allowed, for an unknown key or a bad value; nothing is changed then. Since 0.1.
+ * Sets a key, also by an older spelling of it. The value is checked and copied. PGK_ERR_CONFIG,
+ * naming the key, the value and what is allowed, for an unknown key or a bad value; nothing is
+ * changed then. Since 0.1.
  */
 PGK_API pgk_status pgk_config_set(pgk_config *config, const char *key, const char *value,
                                   pgk_error *err);

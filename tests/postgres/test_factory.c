@@ -4,7 +4,9 @@
  */
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "recorder.h"
 
@@ -123,11 +125,41 @@ static void test_factory__all_ways_to_open__reach_the_database(void **state)
     pgk_config_free(config);
 }
 
+static void count_warning(void *user, pgk_log_level level, const char *context, const char *message)
+{
+    if (level == PGK_LOG_WARNING && strcmp(context, "config") == 0 &&
+        strstr(message, "line 1: high-availability.storageDir has no effect here") != NULL) {
+        atomic_fetch_add((atomic_int *)user, 1);
+    }
+}
+
+static void test_factory__opening__tells_the_log_what_has_no_effect(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[] = "/tmp/pgk_factory_XXXXXX";
+    atomic_int warnings = 0;
+    pgk_ha *ha = NULL;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_true(dprintf(fd, "high-availability.storageDir: s3://x\n") > 0);
+    close(fd);
+    pgk_config *config = handle_config(fixture, "a", NULL);
+    pgk_config_set_log(config, count_warning, &warnings);
+    assert_int_equal(pgk_config_load_file(config, path, NULL), PGK_OK);
+    unlink(path);
+    assert_int_equal(atomic_load(&warnings), 0);
+    assert_int_equal(pgk_ha_open(config, &ha, NULL), PGK_OK);
+    assert_int_equal(atomic_load(&warnings), 1);
+    handle_close(ha);
+    pgk_config_free(config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         DB_TEST(test_factory__services_by_name__are_those_components),
         DB_TEST(test_factory__election_and_retriever_by_name__work_as_any),
+        DB_TEST(test_factory__opening__tells_the_log_what_has_no_effect),
         DB_TEST(test_factory__all_ways_to_open__reach_the_database),
     };
     return cmocka_run_group_tests(tests, fixture_group_setup, fixture_group_teardown);
