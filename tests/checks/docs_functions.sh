@@ -30,3 +30,37 @@ views=$(grep -oE '`stat_[a-z]*`' docs/from-flink.md | tr -d '`' | sort -u)
 for view in $views; do
     grep -q "^CREATE VIEW $view " migrations/*.up.sql || { echo "docs/from-flink.md: no view $view"; exit 1; }
 done
+
+# And it has a word for each method of Flink's interfaces, by their old names and their new ones.
+while read -r -a methods; do
+    for method in "${methods[@]:1}"; do
+        grep -qE "[^A-Za-z]${method}[^A-Za-z]" docs/from-flink.md ||
+            { echo "docs/from-flink.md has no word for ${methods[0]}.$method"; exit 1; }
+    done
+done <<'METHODS'
+HighAvailabilityServices getResourceManagerLeaderRetriever getDispatcherLeaderRetriever getJobManagerLeaderRetriever
+HighAvailabilityServices getWebMonitorLeaderRetriever getResourceManagerLeaderElection getDispatcherLeaderElection
+HighAvailabilityServices getJobManagerLeaderElection getWebMonitorLeaderElectionService getClusterRestEndpointLeaderElection
+HighAvailabilityServices getResourceManagerLeaderElectionService getDispatcherLeaderElectionService getJobManagerLeaderElectionService
+HighAvailabilityServices getCheckpointRecoveryFactory getJobGraphStore getExecutionPlanStore getJobResultStore getRunningJobsRegistry
+HighAvailabilityServices createBlobStore close closeAndCleanupAllData cleanupAllData closeWithOptionalClean cleanupJobData globalCleanupAsync
+ClientHighAvailabilityServices getClusterRestEndpointLeaderRetriever close
+LeaderElection start startLeaderElection confirmLeadership confirmLeadershipAsync hasLeadership hasLeadershipAsync runAsyncIfLeader close
+LeaderContender grantLeadership revokeLeadership handleError getDescription
+LeaderRetrieval start stop notifyLeaderAddress handleError
+ExecutionPlanStore start stop recoverExecutionPlan getJobIds putExecutionPlan putJobResourceRequirements localCleanupAsync globalCleanupAsync
+ExecutionPlanListener onAddedExecutionPlan onRemovedExecutionPlan
+JobGraphStore recoverJobGraph putJobGraph removeJobGraph releaseJobGraph onAddedJobGraph onRemovedJobGraph
+JobResultStore createDirtyResultAsync markResultAsCleanAsync hasJobResultEntryAsync getDirtyResults hasDirtyJobResultEntry hasCleanJobResultEntry
+RunningJobsRegistry setJobRunning setJobFinished getJobSchedulingStatus clearJob
+CheckpointRecoveryFactory createRecoveredCompletedCheckpointStore createCheckpointIDCounter
+CompletedCheckpointStore addCheckpoint addCheckpointAndSubsumeOldestOne getLatestCheckpoint getLatestCheckpointId getAllCheckpoints
+CompletedCheckpointStore getNumberOfRetainedCheckpoints getMaxNumberOfRetainedCheckpoints requiresExternalizedCheckpoints shutdown
+CompletedCheckpointStore getSharedStateRegistry registerSharedState
+CheckpointIDCounter start shutdown getAndIncrement get setCount suspend
+BlobStore put get delete deleteAll
+HaLeadershipControl revokeDispatcherLeadership grantDispatcherLeadership revokeJobMasterLeadership grantJobMasterLeadership
+HaLeadershipControl revokeResourceManagerLeadership grantResourceManagerLeadership
+HighAvailabilityServicesUtils createAvailableOrEmbeddedServices createHighAvailabilityServices createClientHAService
+HighAvailabilityServicesUtils getJobManagerAddress getWebMonitorAddress
+METHODS
