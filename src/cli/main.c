@@ -17,6 +17,7 @@ static int cmd_help(struct cli *cli, int argc, char **argv);
 
 static const struct cli_verb verbs[] = {
     {"migrate", "make, change and check the database schema", cmd_migrate, help_migrate},
+    {"config", "show the configuration and where it comes from", cmd_config, help_config},
     {"elect", "contend for leadership and print the transitions", cmd_elect, help_elect},
     {"watch", "print changes of leadership as they happen", cmd_watch, help_watch},
     {"leader", "print the address of a component's leader", cmd_leader, help_leader},
@@ -33,7 +34,6 @@ static const struct cli_verb verbs[] = {
     {"counter", "show and set the number of the next checkpoint", cmd_counter, help_counter},
     {"cleanup", "remove all traces of a job, or of a cluster", cmd_cleanup, help_cleanup},
     {"purge", "delete old results", cmd_purge, help_purge},
-    {"config", "show the configuration and where it comes from", cmd_config, help_config},
     {"server", "start a private PostgreSQL for trying out", cmd_server, help_server},
     {"version", "print versions", cmd_version, help_version},
     {"help", "this text, or that of a verb", cmd_help, "usage: pgkeeper help [VERB]\n"},
