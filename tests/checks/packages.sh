@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The .deb files: what is in them, what they depend on, that they are the same bytes each time; then they are installed
 # by dpkg into a root of their own, which believes of all other packages what this machine has, and the example is
-# built and run with nothing but what they brought.
+# built and run with nothing but what they brought. The commands that build are the Dockerfile's.
 . "$(dirname "$0")/lib.sh"
 skip() {
     echo "skipped: $1"
@@ -25,11 +25,14 @@ loud() { # loud WORD...: runs it, and shows what it said only if it fails
     "$@" >"$log" 2>&1 || { cat "$log"; echo "FAILED: $*"; exit 1; }
 }
 export SOURCE_DATE_EPOCH=1700000000
-loud cmake --preset package -B "$build" -DCMAKE_C_COMPILER="$CC" -Wno-dev
-loud cmake --build "$build"
-for round in one two; do
-    loud cpack --config "$build/CPackConfig.cmake" -B "$scratch/$round"
-done
+# docker_line WORD: the line of the Dockerfile that runs it, for the directories here.
+docker_line() {
+    sed -n "s,^RUN \($1 .*\),\1,p" Dockerfile | sed "s,/build,$build,g; s,/packages,$scratch/one,g; s,/usr/local/bin/master,$scratch/master,"
+}
+packaging=$(docker_line cmake) linking=$(docker_line cc)
+[ -n "$packaging" ] && [ -n "$linking" ] || complain "Dockerfile" "does not build as expected here"
+loud sh -c "$packaging"
+loud cpack --config "$build/CPackConfig.cmake" -B "$scratch/two"
 debs=$scratch/one
 deb() { echo "$debs/$1_${version}_$arch.deb"; }
 complain "packages other than these three, of version $version" "$(cd "$debs" && comm -3 \
@@ -86,7 +89,7 @@ has $tools /usr/bin/pgkeeper /usr/share/pgkeeper/roles.sql /usr/share/man/man1/p
 # library is refused.
 mkdir -p "$root/var/lib/dpkg/updates" "$root/var/lib/dpkg/info" "$scratch/bin"
 awk -v RS= -v ORS='\n\n' "!/^Package: ($lib|$dev|$tools)\n/" /var/lib/dpkg/status >"$root/var/lib/dpkg/status"
-printf '#!/bin/sh\necho "$0" >>"%s/ldconfig.ran"\n' "$scratch" >"$scratch/bin/ldconfig"
+printf '#!/bin/sh\necho ldconfig >>"%s/ldconfig.ran"\n' "$scratch" >"$scratch/bin/ldconfig"
 chmod +x "$scratch/bin/ldconfig"
 install_debs() {
     PATH=$scratch/bin:/usr/sbin:/sbin:$PATH DPKG_FRONTEND_LOCKED='' \
@@ -115,10 +118,7 @@ export LD_LIBRARY_PATH=$root/usr/lib/$multiarch PKG_CONFIG_LIBDIR=$root/usr/lib/
 complain "version of the command" "$(pgkeeper version | grep -F "$version" >/dev/null || pgkeeper version)"
 complain "version for pkg-config" "$(diff <(echo "$version") <(pkg-config --modversion pgkeeper 2>&1) || true)"
 examples=$root/usr/share/doc/pgkeeper/examples
-# The pkg-config words are many on purpose.
-# shellcheck disable=SC2046
-(cd "$scratch" && loud "$CC" -std=c11 -D_GNU_SOURCE -Wall -Werror "$examples/master.c" "$examples/jobs.c" -o master \
-    $(pkg-config --cflags --libs pgkeeper) -pthread)
+(cd "$examples/.." && loud sh -c "$linking")
 complain "the example runs with" "$(ldd "$scratch/master" | grep libpgkeeper | grep -vF "$root/" || true)"
 generator=$(sed -n 's/^CMAKE_GENERATOR:INTERNAL=//p' "$PGK_BUILD_DIR/CMakeCache.txt")
 loud cmake -G "$generator" -S tests/consumer -B "$scratch/consumer" -DCMAKE_PREFIX_PATH="$root/usr" -DCMAKE_C_COMPILER="$CC"
