@@ -20,7 +20,7 @@ if(TARGET pgkeeper_cli)
 endif()
 # The command carries the migrations in it; the files are for programs that apply them by means of their own.
 install(DIRECTORY migrations/ DESTINATION ${PGK_MIGRATIONS_DIR} COMPONENT development FILES_MATCHING PATTERN "*.sql")
-install(FILES sql/roles.sql DESTINATION ${PGK_SHARE_DIR} COMPONENT tools)
+install(FILES sql/roles.sql sql/after_restore.sql DESTINATION ${PGK_SHARE_DIR} COMPONENT tools)
 install(FILES README.md LICENSE CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT tools)
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT tools FILES_MATCHING PATTERN "*.md")
 # README points to these.
