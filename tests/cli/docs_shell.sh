@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# docs/getting-started.md as a newcomer follows it: its ```sh blocks in one shell, top to bottom, in an empty directory,
+# with nothing but what an installation brought; its ```c block saved as it says. The lines of a ```text block ("..."
+# stands for anything) are among what the block before it printed.
+. "$(dirname "$0")/lib/common.sh"
+[ -z "$PGK_SANITIZE" ] || { echo "skipped: a newcomer has no sanitizer's build"; exit 77; }
+document=$PGK_SOURCE_DIR/docs/getting-started.md
+
+cmake --install "$PGK_BUILD_DIR" --prefix "$work/prefix" >"$work/log" || failed "cmake --install"
+library=$(dirname "$(find "$work/prefix" -name 'libpgkeeper.so')")
+mkdir "$work/here"
+# One script of all blocks, which says where each begins.
+awk -v here="$work/here" '
+    /^```/ {
+        if (kind == "") { kind = substr($0, 4); if (kind == "sh") print "echo \"=== block " ++block "\"" }
+        else kind = ""
+        next
+    }
+    kind == "sh" { print }
+    kind == "c" { print > (here "/master.c") }
+    kind == "text" { print block "\t" $0 > (here "/../expected") }' "$document" >"$work/script"
+[ "$(grep -c '^echo "=== block' "$work/script")" -ge 8 ] && [ -s "$work/here/master.c" ] || failed "few blocks in $document"
+
+# The server is the document's own, as is the environment.
+code=0
+(cd "$work/here" && env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE PATH="$work/prefix/bin:$PATH" LD_LIBRARY_PATH="$library" \
+    PKG_CONFIG_PATH="$library/pkgconfig" timeout 120 bash -e "$work/script") >"$work/output" 2>&1 </dev/null || code=$?
+[ "$code" = 0 ] || { cat "$work/output"; failed "exit code $code"; }
+# What is printed in the background may come a block late, so the lines are looked for from their block on.
+squeeze() { tr -s ' ' | sed 's/^ //; s/ $//'; }
+while IFS=$'\t' read -r block line; do
+    pattern=$(squeeze <<<"$line" | sed 's/[][\.*^$]/\\&/g; s/\\\.\\\.\\\./.*/g')
+    sed -n "/^=== block $block\$/,\$p" "$work/output" | squeeze | grep -q -- "^$pattern\$" ||
+        { cat "$work/output"; failed "block $block of the document does not print: $line"; }
+done <"$work/expected"
+complain=$(ps -o pid=,args= -C master,postgres | grep -F "$work" || true)
+[ -z "$complain" ] || failed "left running: $complain"
