@@ -25,6 +25,7 @@ install(FILES README.md LICENSE CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR}
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT tools FILES_MATCHING PATTERN "*.md")
 # README points to these.
 install(FILES bench/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/bench COMPONENT tools)
+install(DIRECTORY contrib DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT tools)
 install(FILES examples/master.c examples/jobs.c examples/jobs.h examples/follower.c
     DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT tools)
 set(PGK_MAN_COMPONENT_1 tools)
