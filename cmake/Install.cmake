@@ -39,6 +39,20 @@ foreach(section IN ITEMS 1 3 5)
     endif()
 endforeach()
 
+# A page for each verb: those that share one are one line that names it.
+file(GLOB pages CONFIGURE_DEPENDS man/pgkeeper-*.1)
+foreach(page IN LISTS pages)
+    get_filename_component(file ${page} NAME)
+    file(STRINGS ${page} names REGEX "^\\.Nm pgkeeper-[a-z]+( ,)?$")
+    foreach(name IN LISTS names)
+        string(REGEX REPLACE "^\\.Nm (pgkeeper-[a-z]+).*" "\\1.1" alias "${name}")
+        if(NOT alias STREQUAL file)
+            file(CONFIGURE OUTPUT man/${alias} CONTENT ".so man1/${file}\n")
+            install(FILES ${PROJECT_BINARY_DIR}/man/${alias} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT tools)
+        endif()
+    endforeach()
+endforeach()
+
 # The pkg-config file finds its neighbours from where it lies, so that any --prefix is right.
 cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_LIBDIR BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" OUTPUT_VARIABLE pgk_libdir)
 foreach(dir IN ITEMS LIBDIR INCLUDEDIR DATADIR)

@@ -83,7 +83,8 @@ has() { # has PACKAGE FILE...
 has $dev "/usr/lib/$multiarch/libpgkeeper.so" "/usr/lib/$multiarch/pkgconfig/pgkeeper.pc" /usr/include/pgkeeper/pgkeeper.h \
     "/usr/lib/$multiarch/cmake/pgkeeper/pgkeeper-config.cmake" /usr/share/man/man3/libpgkeeper.3.gz \
     /usr/share/pgkeeper/migrations/0001_leadership.up.sql
-has $tools /usr/bin/pgkeeper /usr/share/pgkeeper/roles.sql /usr/share/man/man1/pgkeeper.1.gz /usr/share/doc/pgkeeper/README.md
+has $tools /usr/bin/pgkeeper /usr/share/pgkeeper/roles.sql /usr/share/man/man1/pgkeeper.1.gz /usr/share/man/man1/pgkeeper-kick.1.gz \
+    /usr/share/pgkeeper/after_restore.sql /usr/share/doc/pgkeeper/README.md
 
 # Installed by dpkg. What there is of other packages it reads from this machine's list; the command without its
 # library is refused.
