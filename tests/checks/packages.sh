@@ -52,7 +52,7 @@ for package in $lib $dev $tools; do
     field $package Description '^leader election and job stores in PostgreSQL, .{5,40}$'
     field $package Installed-Size '^[1-9]'
 done
-field $lib Depends 'libc6 \(>= .*libpq5 \(>= 14.*libssl.*libuuid1 '
+field $lib Depends 'libc6 \(>= .*libpq5 \(>= 1[45].*libssl.*libuuid1 '
 field $lib Section '^libs$'
 field $dev Depends "^$lib \(= ${version//./\\.}\)\$"
 field $tools Depends "^$lib \(= ${version//./\\.}\), .*libpq5 "
