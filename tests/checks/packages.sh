@@ -40,6 +40,10 @@ complain "packages other than these three, of version $version" "$(cd "$debs" &&
 [ "$failed" = 0 ] || finish
 complain "not the same bytes each time" "$(diff <(cd "$debs" && sha256sum ./*.deb) <(cd "$scratch/two" && sha256sum ./*.deb) || true)"
 
+# Each install() names its component: cpack passes over those that do not.
+loud cmake --install "$build" --component Unspecified --prefix "$scratch/nowhere"
+complain "installed, but in no package: name a COMPONENT" "$(find "$scratch/nowhere" ! -type d 2>/dev/null || true)"
+
 # Fields of control: field PACKAGE NAME REGEX.
 field() {
     local got
