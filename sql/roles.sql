@@ -89,7 +89,7 @@ GRANT USAGE ON SCHEMA :"schema" TO :"application", :"monitor", :"operator";
 -- Functions by name, so that a new signature needs no new line; each must exist.
 CREATE TEMPORARY TABLE pgkeeper_grants ON COMMIT DROP AS
 SELECT w.name, w.role_name, p.oid AS found
-  FROM (SELECT unnest('{fence, join_member, enroll, withdraw_member, watch_member, take_over, release, announce_tenure,
+  FROM (SELECT unnest('{fence, join_member, enroll, withdraw_member, watch_member, take_over, enter_tenure, release, announce_tenure,
                         report_end, rehearse, confirm, withdraw, listen, channel, is_held, is_alive, epoch_text, lock_class,
                         may_write, claim_graphs, live_owners, job_hex, cleanup_job, cleanup_cluster}'::text[]), :'application'
         UNION ALL
@@ -106,9 +106,9 @@ SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', g.found::regprocedure, g.rol
 \gexec
 
 SELECT format('GRANT SELECT ON %I.%I TO %I', :'schema', w.name, w.role_name)
-  FROM (SELECT unnest('{schema_meta, member, leadership, leader}'::text[]), :'application'
+  FROM (SELECT unnest('{schema_meta, member, leadership, tenure, leader}'::text[]), :'application'
         UNION ALL
-        SELECT unnest('{schema_meta, schema_history, leadership, leader, leader_history, event, stat_leaders, stat_contenders,
+        SELECT unnest('{schema_meta, schema_history, leadership, tenure, leader, leader_history, event, stat_leaders, stat_contenders,
                         job_store, job_status, checkpoint_counter, stat_jobs, stat_results, stat_checkpoints, stat_summary}'::text[]),
                :'monitor') AS w(name, role_name)
 \gexec
