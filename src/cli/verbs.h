@@ -4,6 +4,7 @@
 
 #include "cli.h"
 
+int cmd_config(struct cli *cli, int argc, char **argv);
 int cmd_elect(struct cli *cli, int argc, char **argv);
 int cmd_watch(struct cli *cli, int argc, char **argv);
 int cmd_leader(struct cli *cli, int argc, char **argv);
@@ -25,6 +26,7 @@ int cmd_cleanup(struct cli *cli, int argc, char **argv);
 int cmd_purge(struct cli *cli, int argc, char **argv);
 int cmd_version(struct cli *cli, int argc, char **argv);
 
+extern const char help_config[];
 extern const char help_elect[], help_watch[], help_leader[], help_leaders[], help_contenders[],
     help_history[], help_resign[], help_switchover[], help_kick[], help_run[], help_server[],
     help_version[], help_jobs[], help_results[], help_checkpoints[], help_counter[], help_cleanup[],
