@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RANDOM_MAX (16 * MB)
+#define RANDOM_MAX (256 * MB)
 #define GRANT_TRIES 1000
 #define GRANT_PAUSE_MS 10
 

@@ -13,8 +13,8 @@
 #define MANY_JOBS 10000
 #define LARGE_JOBS 1000
 #define LARGE_BYTES (100 * KB)
-#define HUGE_JOBS 128
-#define HUGE_BYTES (16 * MB)
+#define HUGE_JOBS 8
+#define HUGE_BYTES (256 * MB)
 
 struct tally {
     int64_t jobs;

@@ -66,6 +66,9 @@ CREATE TABLE job_graph (
     PRIMARY KEY (cluster_id, job_id)
 );
 ALTER TABLE job_graph ALTER graph SET STORAGE EXTERNAL, ALTER requirements SET STORAGE EXTERNAL;
+-- For a recovery, which reads these in pieces, apart from the many that are small.
+CREATE INDEX job_graph_large ON job_graph (cluster_id, job_id)
+    WHERE greatest(octet_length(graph), octet_length(requirements)) > 1048576;
 COMMENT ON TABLE job_graph IS 'What is to be run: one row per cluster id and job, from its submission to its end.';
 COMMENT ON COLUMN job_graph.cluster_id IS 'high-availability.cluster-id of its masters.';
 COMMENT ON COLUMN job_graph.job_id IS 'Job; tools write it as 32 hex digits.';
@@ -178,6 +181,7 @@ CREATE TABLE checkpoint (
 );
 CREATE INDEX checkpoint_discarding ON checkpoint (cluster_id, job_id, checkpoint_id) WHERE state = 'discarding';
 ALTER TABLE checkpoint ALTER metadata SET STORAGE EXTERNAL;
+CREATE INDEX checkpoint_large ON checkpoint (cluster_id, job_id) WHERE octet_length(metadata) > 1048576;
 COMMENT ON TABLE checkpoint IS 'Checkpoints and savepoints of jobs, one row each, until their external data is removed or the job is cleaned up.';
 COMMENT ON COLUMN checkpoint.cluster_id IS 'high-availability.cluster-id of its masters.';
 COMMENT ON COLUMN checkpoint.job_id IS 'Job.';

@@ -1,7 +1,8 @@
 -- Reads one graph; the store owns it then.
 -- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 job id, $5 store id (NULL: only look).
 -- Columns: outcome (done, missing), id of its write, version, epoch, SHA-256, graph, SHA-256 of requirements,
--- requirements, transaction that stored it first. SQLSTATE PK001 when fenced. Safe to retry.
+-- requirements, transaction that stored it first, place among its pieces as in recover_all.sql. SQLSTATE PK001 when
+-- fenced. Safe to retry.
 WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
 owned AS (
     UPDATE job_graph g
@@ -21,6 +22,9 @@ found AS (
       FROM job_graph g
      WHERE g.cluster_id = $3::text AND g.job_id = $4::uuid AND NOT EXISTS (SELECT FROM owned))
 SELECT CASE WHEN r.op_id IS NULL THEN 'missing' ELSE 'done' END,
-       r.op_id, r.version, r.epoch, r.sha256, r.graph, r.requirements_sha256, r.requirements,
-       r.created_in
+       r.op_id, r.version, r.epoch, r.sha256, substring(r.graph FROM piece * 1048576 + 1 FOR 1048576),
+       r.requirements_sha256, substring(r.requirements FROM piece * 1048576 + 1 FOR 1048576), r.created_in,
+       CASE WHEN greatest(octet_length(r.graph), octet_length(r.requirements)) > 1048576
+            THEN int4send(piece) || int4send(octet_length(r.graph)) || int4send(coalesce(octet_length(r.requirements), 0)) END
   FROM f LEFT JOIN found r ON true
+  LEFT JOIN LATERAL generate_series(0, (greatest(octet_length(r.graph), octet_length(r.requirements)) - 1) / 1048576) AS piece ON true

@@ -17,6 +17,8 @@ SELECT set_config('search_path', $1::text, false),
        set_config('client_min_messages', 'warning', false),
        -- Plans are made once, when the session rehearses, and not anew in the first five take-overs.
        set_config('plan_cache_mode', 'force_generic_plan', false),
+       -- A plan that seems costly because of large rows is not worth compiling.
+       set_config('jit', 'off', false),
        -- From version 17 on.
        CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
             THEN set_config('transaction_timeout', '0', false) END,

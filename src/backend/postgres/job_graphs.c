@@ -16,13 +16,18 @@
 #define ORIGIN "job_graphs"
 
 /* Columns of sql/job_graph/recover_all.sql; recover.sql has the outcome in place of the job. */
-enum { JOB, OP, VERSION, EPOCH, SHA256, GRAPH, REQUIREMENTS_SHA256, REQUIREMENTS, CREATED };
+enum { JOB, OP, VERSION, EPOCH, SHA256, GRAPH, REQUIREMENTS_SHA256, REQUIREMENTS, CREATED, PLACE };
+#define GRAPH_PIECES                                                                               \
+    {                                                                                              \
+        .place_column = PLACE, .count = 2, .columns = { GRAPH, REQUIREMENTS }                      \
+    }
 
 struct handing_out {
     graph_row_fn fn;
     void *ctx;
     const pgk_uuid *job_id; /* of the one that was asked for; NULL: of all */
     bool missing;
+    struct pieces pieces;
 };
 
 static pgk_status start(struct backend *backend, const pgk_token *token, const pgk_uuid *store_id,
@@ -132,7 +137,8 @@ static pgk_status put_requirements(struct backend *backend, const struct store_w
     return status;
 }
 
-struct graph_row job_graph_row(const PGresult *row, const struct job_graph_columns *columns)
+struct graph_row job_graph_row(const struct pieces *pieces, const PGresult *row,
+                               const struct job_graph_columns *columns)
 {
     return (struct graph_row){
         .job_id = cell_uuid(row, 0, columns->job),
@@ -140,8 +146,9 @@ struct graph_row job_graph_row(const PGresult *row, const struct job_graph_colum
         .created = cell_int64(row, 0, columns->created),
         .version = cell_int64(row, 0, columns->version),
         .epoch = cell_int64(row, 0, columns->epoch),
-        .graph = cell_bytes(row, 0, columns->graph, columns->sha256),
-        .requirements = cell_bytes(row, 0, columns->requirements, columns->requirements_sha256),
+        .graph = pieces_bytes(pieces, row, columns->graph, columns->sha256),
+        .requirements =
+            pieces_bytes(pieces, row, columns->requirements, columns->requirements_sha256),
     };
 }
 
@@ -154,7 +161,7 @@ static pgk_status hand_out(void *ctx, const PGresult *row, pgk_error *err)
         out->missing = true;
         return PGK_OK;
     }
-    struct graph_row graph = job_graph_row(row, &columns);
+    struct graph_row graph = job_graph_row(&out->pieces, row, &columns);
     if (out->job_id != NULL) {
         graph.job_id = *out->job_id;
     }
@@ -165,8 +172,9 @@ static pgk_status recover(struct backend *backend, const pgk_token *token, const
                           const pgk_uuid *job_id, graph_row_fn fn, void *ctx, pgk_error *err)
 {
     struct work work;
-    struct handing_out out = {.fn = fn, .ctx = ctx, .job_id = job_id};
+    struct handing_out out = {.fn = fn, .ctx = ctx, .job_id = job_id, .pieces = GRAPH_PIECES};
     work_begin(&work, STMT_JOB_GRAPH_RECOVER);
+    work.pieces = &out.pieces;
     work_token(&work, token);
     work_text(&work, backend->settings->cluster_id);
     work_uuid(&work, job_id);
@@ -182,8 +190,9 @@ static pgk_status recover_all(struct backend *backend, const pgk_uuid *store_id,
                               void *ctx, pgk_error *err)
 {
     struct work work;
-    struct handing_out out = {.fn = fn, .ctx = ctx};
+    struct handing_out out = {.fn = fn, .ctx = ctx, .pieces = GRAPH_PIECES};
     work_begin(&work, STMT_JOB_GRAPH_RECOVER_ALL);
+    work.pieces = &out.pieces;
     work_text(&work, backend->settings->cluster_id);
     work_uuid(&work, store_id);
     return work_stream(backend, &work, hand_out, &out, err);

@@ -7,7 +7,7 @@
 
 #include <libpq-fe.h>
 
-#include "backend/stores.h"
+#include "backend/postgres/pieces.h"
 
 extern const struct job_graph_ops postgres_job_graphs;
 
@@ -24,8 +24,9 @@ struct job_graph_columns {
     int created;
 };
 
-/* Points into the row. */
-struct graph_row job_graph_row(const PGresult *row, const struct job_graph_columns *columns);
+/* Points into the row, and into its pieces. */
+struct graph_row job_graph_row(const struct pieces *pieces, const PGresult *row,
+                               const struct job_graph_columns *columns);
 
 /* listen_graphs.c, [locked] */
 pgk_status graph_watch_begin(struct backend *backend, const pgk_token *token,

@@ -29,9 +29,16 @@ enum {
     COMPLETED,
     CHECKPOINT_EPOCH,
     CHECKPOINT_SHA256,
-    METADATA
+    METADATA,
+    CREATED,
+    PLACE
 };
-enum { CHECKPOINT_KIND = STATUS, RETENTION, POINTER, VERSION = RUNTIME, NEXT_ID, CREATED };
+enum { CHECKPOINT_KIND = STATUS, RETENTION, POINTER, VERSION = RUNTIME, NEXT_ID };
+
+struct handing_out {
+    const struct recovery_sink *sink;
+    struct pieces pieces;
+};
 
 static int64_t time_or_none(const PGresult *row, int column)
 {
@@ -58,7 +65,7 @@ static pgk_status hand_out_result(const struct recovery_sink *sink, const PGresu
     return sink->result(sink->ctx, &result, err);
 }
 
-static struct checkpoint_row checkpoint_of(const PGresult *row)
+static struct checkpoint_row checkpoint_of(const struct pieces *pieces, const PGresult *row)
 {
     return (struct checkpoint_row){
         .checkpoint = {.size = sizeof(pgk_checkpoint),
@@ -69,20 +76,20 @@ static struct checkpoint_row checkpoint_of(const PGresult *row)
                        .completed_ms = cell_int64(row, 0, COMPLETED),
                        .epoch = cell_int64(row, 0, CHECKPOINT_EPOCH),
                        .pointer = cell_text(row, 0, POINTER)},
-        .content = cell_bytes(row, 0, METADATA, CHECKPOINT_SHA256),
+        .content = pieces_bytes(pieces, row, METADATA, CHECKPOINT_SHA256),
     };
 }
 
-static pgk_status hand_out_job(const struct recovery_sink *sink, const PGresult *row,
-                               pgk_error *err)
+static pgk_status hand_out_job(const struct handing_out *out, const PGresult *row, pgk_error *err)
 {
+    const struct recovery_sink *sink = out->sink;
     static const struct job_graph_columns columns = {
         JOB, OP, VERSION, EPOCH, SHA256, BYTES, REQUIREMENTS_SHA256, REQUIREMENTS, CREATED};
-    struct graph_row graph = job_graph_row(row, &columns);
+    struct graph_row graph = job_graph_row(&out->pieces, row, &columns);
     bool checkpointed = !PQgetisnull(row, 0, CHECKPOINT_ID);
     struct checkpoint_row checkpoint = {.content = {.data = NULL}};
     if (checkpointed) {
-        checkpoint = checkpoint_of(row);
+        checkpoint = checkpoint_of(&out->pieces, row);
     }
     return sink->job(sink->ctx, &graph, checkpointed ? &checkpoint : NULL,
                      cell_int64(row, 0, NEXT_ID), err);
@@ -90,14 +97,15 @@ static pgk_status hand_out_job(const struct recovery_sink *sink, const PGresult 
 
 static pgk_status hand_out(void *ctx, const PGresult *row, pgk_error *err)
 {
-    const struct recovery_sink *sink = ctx;
+    const struct handing_out *out = ctx;
+    const struct recovery_sink *sink = out->sink;
     if (cell_is(row, 0, KIND, "result")) {
         return hand_out_result(sink, row, err);
     }
     if (cell_is(row, 0, KIND, "job")) {
-        return hand_out_job(sink, row, err);
+        return hand_out_job(out, row, err);
     }
-    struct checkpoint_row checkpoint = checkpoint_of(row);
+    struct checkpoint_row checkpoint = checkpoint_of(&out->pieces, row);
     return sink->discard(sink->ctx, &checkpoint, err);
 }
 
@@ -105,12 +113,15 @@ pgk_status postgres_recover(struct backend *backend, const pgk_uuid *store_id,
                             const struct recovery_sink *sink, pgk_error *err)
 {
     struct work work;
-    struct recovery_sink copy = *sink;
+    struct handing_out out = {
+        .sink = sink,
+        .pieces = {.place_column = PLACE, .count = 3, .columns = {BYTES, REQUIREMENTS, METADATA}}};
     work_begin(&work, STMT_RECOVER);
+    work.pieces = &out.pieces;
     work_text(&work, backend->settings->cluster_id);
     work_uuid(&work, sink->job != NULL ? store_id : NULL);
     work_bool(&work, sink->result != NULL);
     work_bool(&work, sink->job != NULL);
     work_bool(&work, sink->discard != NULL);
-    return work_stream(backend, &work, hand_out, &copy, err);
+    return work_stream(backend, &work, hand_out, &out, err);
 }

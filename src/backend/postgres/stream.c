@@ -54,15 +54,37 @@ static pgk_status pass_settings(struct stream *stream, pgk_error *err)
     return status;
 }
 
-static pgk_status take(struct stream *stream, PGresult *result, bool *ret_ended, pgk_error *err)
+static pgk_status hand_out(struct stream *stream, const PGresult *row, pgk_error *err)
 {
+    stream->begun = true;
+    pgk_status status = stream->fn(stream->ctx, row, err);
+    stream->told = status != PGK_OK;
+    return status;
+}
+
+/* A row, or a piece of one; *result is NULL afterwards if it was kept. */
+static pgk_status take_row(struct stream *stream, PGresult **result, pgk_error *err)
+{
+    struct pieces *pieces = stream->work->pieces;
+    bool whole = false;
+    stream->large = stream->large || PQresultMemorySize(*result) > LARGE_BYTES;
+    if (!pieces_is_part(pieces, *result)) {
+        return hand_out(stream, *result, err);
+    }
+    pgk_status status = pieces_add(pieces, result, &whole, err);
+    if (status == PGK_OK && whole) {
+        status = hand_out(stream, pieces->first, err);
+        pieces_reset(pieces);
+    }
+    return status;
+}
+
+static pgk_status take(struct stream *stream, PGresult **ref, bool *ret_ended, pgk_error *err)
+{
+    const PGresult *result = *ref;
     ExecStatusType kind = PQresultStatus(result);
     if (kind == PGRES_SINGLE_TUPLE) {
-        stream->begun = true;
-        stream->large = stream->large || PQresultMemorySize(result) > LARGE_BYTES;
-        pgk_status status = stream->fn(stream->ctx, result, err);
-        stream->told = status != PGK_OK;
-        return status;
+        return take_row(stream, ref, err);
     }
     if (kind == PGRES_PIPELINE_SYNC) {
         *ret_ended = true;
@@ -79,7 +101,7 @@ static pgk_status receive(struct stream *stream, pgk_error *err)
         PGresult *result = NULL;
         status = next(stream, &result, err);
         if (status == PGK_OK && result != NULL) {
-            status = take(stream, result, &ended, err);
+            status = take(stream, &result, &ended, err);
         } else if (status == PGK_OK && PQstatus(stream->link->conn) != CONNECTION_OK) {
             status = error_set(err, PGK_ERR_CONNECTION, ORIGIN, "%s: %.300s", stream->what,
                                PQerrorMessage(stream->link->conn));
@@ -104,6 +126,9 @@ static pgk_status stream_once(struct stream *stream, int64_t deadline_ns, pgk_er
                            PQerrorMessage(pooled->link.conn));
     } else if (status == PGK_OK) {
         status = receive(stream, err);
+    }
+    if (stream->work->pieces != NULL) {
+        pieces_reset(stream->work->pieces); /* of a row that broke off */
     }
     bool whole = status == PGK_OK && PQexitPipelineMode(pooled->link.conn) == 1;
     /* Rows that nobody wants are not waited for: the session goes. */

@@ -11,6 +11,7 @@
 
 #include <libpq-fe.h>
 
+#include "backend/postgres/pieces.h"
 #include "backend/postgres/statements.h"
 #include "backend/stores.h"
 
@@ -34,6 +35,7 @@ struct settle {
 /* Not to be copied: it points into itself. */
 struct work {
     enum statement_id id;
+    struct pieces *pieces;  /* of work_stream(): rows may be pieces; NULL: all are whole */
     const pgk_token *token; /* of work_token() */
     struct settle settle;   /* fill it before work_write(), if it can be settled */
     int64_t deadline_ns;    /* of work_write(); 0: the statement timeout from now */
