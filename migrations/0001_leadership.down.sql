@@ -6,6 +6,6 @@ DROP FUNCTION kick(text, text), request_handover(text, text, integer, integer), 
     clear_fence(integer), announce_tenure(integer, bigint, text), take_over(integer, integer, uuid, text, integer, integer, integer, integer, integer),
     await_leadership(integer, integer), watch_member(integer, integer), withdraw_member(integer, text), enroll(integer, text, text),
     join_member(uuid, text, text, text), fence(integer, bigint);
-DROP TABLE event, leader_history, leader, leadership, member, schema_history, schema_meta;
+DROP TABLE event, leader_history, leader, election_pause, leadership, member, schema_history, schema_meta;
 DROP FUNCTION announce_change(), announce(text, text), guard_leadership(), is_alive(integer), is_held(integer), channel(text),
     epoch_text(bigint), lock_class(regclass);
