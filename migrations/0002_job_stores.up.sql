@@ -373,7 +373,7 @@ BEGIN
 END $$;
 
 -- ---------------------------------------------------------------------------------------------
--- Cleaning up. leadership_id and epoch NULL: without a fence.
+-- Cleaning up. leadership_id and epoch NULL: without a fence. Parameters by number: a later migration renames these.
 
 CREATE FUNCTION cleanup_job(leadership_id integer, epoch bigint, cluster_id text, job_id uuid, store_id uuid DEFAULT NULL)
 RETURNS TABLE (removed bigint, dropped bigint)
@@ -381,13 +381,13 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 #variable_conflict use_column
 DECLARE
-    cluster text := cleanup_job.cluster_id;
-    job     uuid := cleanup_job.job_id;
+    cluster text := $3;
+    job     uuid := $4;
     n       bigint;
 BEGIN
-    PERFORM may_write(cleanup_job.leadership_id, cleanup_job.epoch);
+    PERFORM may_write($1, $2);
     PERFORM set_config('pgkeeper.act', 'cleanup_job', true),
-            set_config('pgkeeper.store', coalesce(cleanup_job.store_id::text, ''), true);
+            set_config('pgkeeper.store', coalesce($5::text, ''), true);
     DELETE FROM job_graph g WHERE g.cluster_id = cluster AND g.job_id = job;
     GET DIAGNOSTICS removed = ROW_COUNT;
     WITH gone AS (DELETE FROM checkpoint c WHERE c.cluster_id = cluster AND c.job_id = job RETURNING c.state)
@@ -420,10 +420,10 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 #variable_conflict use_column
 DECLARE
-    cluster text := cleanup_cluster.cluster_id;
+    cluster text := $3;
     n       bigint;
 BEGIN
-    PERFORM may_write(cleanup_cluster.leadership_id, cleanup_cluster.epoch);
+    PERFORM may_write($1, $2);
     PERFORM set_config('pgkeeper.act', 'cleanup_cluster', true);
     -- What points goes before what is pointed to; the results last, so that no job is started again meanwhile.
     DELETE FROM job_graph g WHERE g.cluster_id = cluster AND g.job_id IN (

@@ -69,6 +69,16 @@ SELECT format('ALTER ROUTINE %s OWNER TO %I', p.oid::regprocedure, :'owner')
  WHERE n.nspname = :'schema' AND pg_get_userbyid(p.proowner) <> :'owner'
 \gexec
 
+-- The bytes of the blobs that are there already.
+SELECT to_regclass(format('%I.blob', :'schema')) IS NOT NULL AS has_blobs \gset
+\if :has_blobs
+SELECT format('ALTER LARGE OBJECT %s OWNER TO %I', o.oid, :'owner')
+  FROM pg_largeobject_metadata o
+ WHERE pg_get_userbyid(o.lomowner) <> :'owner'
+   AND o.oid IN (SELECT loid FROM :"schema".blob UNION ALL SELECT loid FROM :"schema".blob_loose)
+\gexec
+\endif
+
 -- kick() and a take-over that finds a stopped leader's transaction open end sessions of the application's roles.
 SELECT set_config('pgkeeper.owner_role', :'owner', true) AS owner \gset
 DO $$
@@ -91,11 +101,14 @@ CREATE TEMPORARY TABLE pgkeeper_grants ON COMMIT DROP AS
 SELECT w.name, w.role_name, p.oid AS found
   FROM (SELECT unnest('{fence, join_member, enroll, withdraw_member, watch_member, take_over, release, announce_tenure,
                         report_end, rehearse, confirm, withdraw, listen, channel, is_held, is_alive, epoch_text, lock_class,
-                        may_write, claim_graphs, live_owners, job_hex, cleanup_job, cleanup_cluster}'::text[]), :'application'
+                        may_write, claim_graphs, live_owners, job_hex, cleanup_job, cleanup_cluster, blob_store, blob_begin,
+                        blob_write, blob_publish, blob_publish_all, blob_leave, blob_read, blob_remove, blob_remove_job,
+                        blob_sweep, blob_orphans, blob_remove_orphans, blob_compress_fast}'::text[]), :'application'
         UNION ALL
-        SELECT unnest('{is_held, is_alive, epoch_text, listen, channel, live_owners, job_hex}'::text[]), :'monitor'
+        SELECT unnest('{is_held, is_alive, epoch_text, listen, channel, live_owners, job_hex, blob_orphans}'::text[]), :'monitor'
         UNION ALL
-        SELECT unnest('{request_handover, kick, find_leadership, cleanup_job, cleanup_cluster}'::text[]), :'operator') AS w(name, role_name)
+        SELECT unnest('{request_handover, kick, find_leadership, cleanup_job, cleanup_cluster, blob_sweep,
+                        blob_remove_orphans}'::text[]), :'operator') AS w(name, role_name)
   LEFT JOIN pg_namespace n ON n.nspname = :'schema'
   LEFT JOIN pg_proc p ON p.pronamespace = n.oid AND p.proname = w.name;
 
@@ -106,10 +119,11 @@ SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', g.found::regprocedure, g.rol
 \gexec
 
 SELECT format('GRANT SELECT ON %I.%I TO %I', :'schema', w.name, w.role_name)
-  FROM (SELECT unnest('{schema_meta, member, leadership, leader}'::text[]), :'application'
+  FROM (SELECT unnest('{schema_meta, member, leadership, leader, blob}'::text[]), :'application'
         UNION ALL
         SELECT unnest('{schema_meta, schema_history, leadership, leader, leader_history, event, stat_leaders, stat_contenders,
-                        job_store, job_status, checkpoint_counter, stat_jobs, stat_results, stat_checkpoints, stat_summary}'::text[]),
+                        job_store, job_status, checkpoint_counter, stat_jobs, stat_results, stat_checkpoints, stat_summary,
+                        blob, blob_loose, stat_blobs}'::text[]),
                :'monitor') AS w(name, role_name)
 \gexec
 

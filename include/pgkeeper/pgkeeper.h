@@ -2,6 +2,7 @@
 #ifndef PGKEEPER_PGKEEPER_H
 #define PGKEEPER_PGKEEPER_H
 
+#include <pgkeeper/blob.h>
 #include <pgkeeper/checkpoint.h>
 #include <pgkeeper/config.h>
 #include <pgkeeper/election.h>

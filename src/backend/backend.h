@@ -94,6 +94,7 @@ struct backend_ops {
     const struct job_result_ops *job_results;
     const struct registry_ops *registry;
     const struct checkpoint_ops *checkpoints;
+    const struct blob_ops *blobs;
     const struct recovery_ops *recovery;
 };
 

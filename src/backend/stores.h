@@ -1,5 +1,5 @@
 /*
- * backend/stores.h - the seam for what is stored: graphs, results, registry, checkpoints, recovery.
+ * backend/stores.h - the seam for what is stored: graphs, results, registry, checkpoints, blobs, recovery.
  * One table of functions each, of a backend that has it.
  *
  * All functions but those marked [locked] (see backend.h) are [unlocked] and block, on the caller's
@@ -15,6 +15,7 @@
 
 #include <stddef.h>
 
+#include <pgkeeper/blob.h>
 #include <pgkeeper/checkpoint.h>
 #include <pgkeeper/job_graph.h>
 #include <pgkeeper/job_registry.h>
@@ -207,6 +208,83 @@ struct checkpoint_ops {
                          const pgk_uuid *job_id, int64_t value, pgk_error *err);
     pgk_status (*drop_id)(struct backend *backend, const struct store_write *write,
                           const pgk_uuid *job_id, pgk_error *err);
+};
+
+/* ------------------------------------------------------------------ blobs */
+
+/* `blob` with all but status and reason; and the write that made it. */
+struct blob_row {
+    pgk_blob blob;
+    pgk_uuid op_id;
+};
+typedef pgk_status (*blob_row_fn)(void *ctx, const struct blob_row *row, pgk_error *err);
+
+/* What a source was, once it has ended. */
+struct blob_sum {
+    int64_t bytes;
+    uint8_t sha1[PGK_SHA1_BYTES];
+    uint8_t sha256[PGK_SHA256_BYTES];
+    pgk_blob_key key; /* under which it is put */
+};
+
+/* Bytes to be stored. What it answers but PGK_OK ends the put, and nothing is stored. */
+struct blob_source {
+    void *ctx;
+    /* Begins anew at its first byte, after others have been read. NULL: it can be read once only. */
+    pgk_status (*rewind)(void *ctx, pgk_error *err);
+    /* Fills the buffer, but at its end; *ret_bytes less than capacity: the end. Sums them up. */
+    pgk_status (*read)(void *ctx, void *buffer, size_t capacity, size_t *ret_bytes, pgk_error *err);
+    /* So many have been taken by the database. */
+    pgk_status (*taken)(void *ctx, int64_t bytes, pgk_error *err);
+    /* After the end. */
+    pgk_status (*sum)(void *ctx, struct blob_sum *ret_sum, pgk_error *err);
+    int64_t bytes; /* -1: not known; a hint */
+};
+
+/* Takes bytes that are read. What it answers but PGK_OK ends the get. */
+struct blob_sink {
+    void *ctx;
+    /* They are going to come from the first one on, of this blob. Called again when it was replaced meanwhile. */
+    pgk_status (*begin)(void *ctx, const struct blob_row *row, pgk_error *err);
+    pgk_status (*write)(void *ctx, const void *data, size_t bytes, pgk_error *err);
+};
+
+/* The graph that is put with blobs; as job_graph_ops.put. */
+struct blob_graph {
+    const pgk_uuid *store_id;
+    const pgk_uuid *known;
+    const struct store_bytes *graph;
+};
+
+struct blob_ops {
+    /* Stores `count` sources under one job (NULL: none), and a graph (NULL: none) with them, in one
+     * transaction, replacing what is there. IO and all else of the sources; of the graph
+     * ALREADY_EXISTS, CONFLICT; TOO_LARGE, FENCED. */
+    pgk_status (*put)(struct backend *backend, const struct store_write *write,
+                      const pgk_uuid *job_id, const struct blob_source *sources, size_t count,
+                      const struct blob_graph *graph, pgk_error *err);
+    /* All bytes of one blob, in order. It has been handed out whole with PGK_OK; whether it is right is
+     * for the caller to see. NOT_FOUND; CORRUPT: the object is missing or too short or too long. */
+    pgk_status (*get)(struct backend *backend, const pgk_uuid *job_id, const pgk_blob_key *key,
+                      const struct blob_sink *sink, pgk_error *err);
+    /* Of one job (NULL: of none) or of all; key NULL: each key. Ascending by job and key. */
+    pgk_status (*list)(struct backend *backend, bool all, const pgk_uuid *job_id,
+                       const pgk_blob_key *key, blob_row_fn fn, void *ctx, pgk_error *err);
+    /* OK also when it is not there. FENCED. */
+    pgk_status (*remove)(struct backend *backend, const struct store_write *write,
+                         const pgk_uuid *job_id, const pgk_blob_key *key, pgk_error *err);
+    /* One batch. FENCED. */
+    pgk_status (*remove_job)(struct backend *backend, const struct store_write *write,
+                             const pgk_uuid *job_id, int limit, int64_t *ret_removed,
+                             bool *ret_more, pgk_error *err);
+    /* Ascending by loid. */
+    pgk_status (*orphans)(struct backend *backend,
+                          pgk_status (*fn)(void *ctx, const pgk_orphan *orphan, pgk_error *err),
+                          void *ctx, pgk_error *err);
+    /* One batch: of what blobs that were removed have left, and writers that have died; `all`: of all
+     * orphans. */
+    pgk_status (*sweep)(struct backend *backend, bool all, int limit, int64_t *ret_removed,
+                        bool *ret_more, pgk_error *err);
 };
 
 /* ------------------------------------------------------------------ recovery and clean-up */

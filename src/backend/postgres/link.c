@@ -13,7 +13,7 @@
 #include "core/text.h"
 
 /* The schema version that this library was built for; see the table schema_meta. */
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 /* The longest wait for a lock in one statement. */
 #define LONGEST_SLICE_MS 900
 

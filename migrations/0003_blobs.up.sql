@@ -1,0 +1,556 @@
+-- 0003_blobs: the blob store. Bytes are large objects, one per blob; a row of blob points to each.
+--
+-- Run as 0001 was: one transaction, search_path set to pgkeeper's schema and then pg_temp.
+--
+-- Rules, for which docs/blobs.md has the reasons:
+--   * Objects belong to the owner of this schema; only the functions here make, write, read and unlink them, so that every
+--     master's role can read and remove what another stored. A comment on each object says that it is pgkeeper's.
+--   * An object is pointed to by one row: of blob, or of blob_loose while it is written and when it is on its way out. Row
+--     and object come and go in the same transaction.
+--   * An object that a row of blob points to never changes: to replace a blob is to point to another object.
+--   * Who writes a loose object holds a shared advisory lock on it (class: OID of blob_loose, object: loid) in every
+--     transaction that touches it; who throws it away takes that lock exclusively. Pages written to an object that is gone
+--     would stay for ever.
+--   * The fence comes last: unlinking a large object takes seconds, and a take-over must not wait for that.
+
+CREATE DOMAIN blob_key AS text COLLATE "C"
+    CONSTRAINT blob_key_is_type_sha1_and_random CHECK (VALUE ~ '^[pt]-[0-9a-f]{40}-[0-9a-f]{32}$');
+COMMENT ON DOMAIN blob_key IS 'Key of a blob: p (permanent) or t (transient), SHA-1 of the content, random part.';
+
+CREATE TABLE blob (
+    loid       oid PRIMARY KEY,
+    cluster_id cluster_name NOT NULL,
+    job_id     uuid,
+    blob_key   blob_key NOT NULL,
+    size       bigint NOT NULL,
+    sha1       bytea NOT NULL,
+    sha256     digest NOT NULL,
+    op_id      uuid NOT NULL,
+    epoch      bigint NOT NULL DEFAULT 0,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT blob_size_is_0_bytes_to_4_tib CHECK (size BETWEEN 0 AND 4398046511103),
+    CONSTRAINT blob_sha1_is_20_bytes CHECK (octet_length(sha1) = 20)
+);
+-- No job is a job of its own here.
+CREATE UNIQUE INDEX blob_key_is_there_once_per_job ON blob (cluster_id, (coalesce(job_id::text, '')), blob_key);
+COMMENT ON TABLE blob IS 'Blobs: one row each, pointing to its bytes. A row that is deleted, by whomever, takes its large object with it.';
+COMMENT ON COLUMN blob.loid IS 'Large object with the bytes.';
+COMMENT ON COLUMN blob.cluster_id IS 'high-availability.cluster-id of its masters.';
+COMMENT ON COLUMN blob.job_id IS 'Job that it belongs to; empty: none.';
+COMMENT ON COLUMN blob.blob_key IS 'Its key: p or t, SHA-1, random part.';
+COMMENT ON COLUMN blob.size IS 'Bytes.';
+COMMENT ON COLUMN blob.sha1 IS 'SHA-1 of the bytes, computed by the client while it sent them; a reader compares it, and the one in the key.';
+COMMENT ON COLUMN blob.sha256 IS 'SHA-256 of the bytes, computed likewise; a difference makes the blob CORRUPT.';
+COMMENT ON COLUMN blob.op_id IS 'Id of the write that made the row what it is.';
+COMMENT ON COLUMN blob.epoch IS 'Epoch of the writer; 0: without a fence, or by hand.';
+COMMENT ON COLUMN blob.created_at IS 'When it was stored.';
+COMMENT ON COLUMN blob.updated_at IS 'When the row was written last.';
+
+CREATE TABLE blob_loose (
+    loid        oid PRIMARY KEY,
+    cluster_id  cluster_name NOT NULL,
+    state       text NOT NULL DEFAULT 'writing',
+    op_id       uuid NOT NULL,
+    bound       boolean NOT NULL DEFAULT true,
+    backend_pid integer NOT NULL DEFAULT pg_backend_pid(),
+    started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    touched_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT blob_loose_state_is_known CHECK (state IN ('writing', 'removed'))
+);
+COMMENT ON TABLE blob_loose IS 'Large objects of the blob store that no blob points to: not yet (writing) or no longer (removed). Not readable by anybody. What a dead writer left, and what is removed, is unlinked by the next put, clean-up or purge.';
+COMMENT ON COLUMN blob_loose.loid IS 'Large object; object of the advisory lock of who writes it.';
+COMMENT ON COLUMN blob_loose.cluster_id IS 'high-availability.cluster-id of the writer.';
+COMMENT ON COLUMN blob_loose.state IS 'writing, or removed: its blob is gone and it is to be unlinked.';
+COMMENT ON COLUMN blob_loose.op_id IS 'Id of the write.';
+COMMENT ON COLUMN blob_loose.bound IS 'Does the writer''s session hold the lock all the time? False through a transaction pooler: then the writer is dead when touched_at is ten minutes old.';
+COMMENT ON COLUMN blob_loose.backend_pid IS 'Server process that began it.';
+COMMENT ON COLUMN blob_loose.started_at IS 'When it was begun, or removed.';
+COMMENT ON COLUMN blob_loose.touched_at IS 'When it was written to last, at least to the minute; only when not bound.';
+
+-- ---------------------------------------------------------------------------------------------
+-- Objects. What is not granted to anybody is for the functions below.
+
+CREATE FUNCTION blob_mark() RETURNS text
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $$ SELECT 'pgkeeper blob, schema ' || current_schema() $$;
+COMMENT ON FUNCTION blob_mark() IS 'The comment on each large object of this schema''s blob store.';
+
+CREATE FUNCTION blob_object_new(content bytea DEFAULT NULL) RETURNS oid
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
+AS $$
+DECLARE
+    loid oid := lo_create(0);
+BEGIN
+    EXECUTE format('COMMENT ON LARGE OBJECT %s IS %L', loid, blob_mark());
+    IF content IS NOT NULL THEN
+        PERFORM lo_put(loid, 0, content);
+    END IF;
+    RETURN loid;
+END $$;
+COMMENT ON FUNCTION blob_object_new(bytea) IS 'Makes a marked large object, with its content if given.';
+
+CREATE FUNCTION blob_object_unlink(loid oid) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM lo_unlink(loid);
+    RETURN true;
+EXCEPTION WHEN undefined_object THEN
+    RETURN false; -- somebody unlinked it by hand
+END $$;
+COMMENT ON FUNCTION blob_object_unlink(oid) IS 'Unlinks a large object; false: it was gone.';
+
+CREATE FUNCTION blob_object_size(loid oid) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
+AS $$
+DECLARE
+    fd   integer := lo_open(loid, 262144); -- INV_READ
+    size bigint  := lo_lseek64(fd, 0, 2);  -- SEEK_END
+BEGIN
+    PERFORM lo_close(fd);
+    RETURN size;
+EXCEPTION WHEN undefined_object THEN
+    RETURN -1;
+END $$;
+COMMENT ON FUNCTION blob_object_size(oid) IS 'Bytes of a large object; -1: it is not there.';
+
+CREATE FUNCTION blob_compress_fast() RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+    IF current_setting('default_toast_compression') <> 'lz4' THEN
+        PERFORM set_config('default_toast_compression', 'lz4', true);
+    END IF;
+EXCEPTION WHEN invalid_parameter_value THEN
+    NULL; -- a server built without it
+END $$;
+COMMENT ON FUNCTION blob_compress_fast() IS 'For this transaction: pages of large objects are compressed by lz4, if the server has it, which gives up sooner on what cannot be compressed.';
+
+-- ---------------------------------------------------------------------------------------------
+-- Rows changed by anyone: objects go with them; audit what is done by hand.
+
+CREATE FUNCTION follow_blob() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    -- What is too much for one transaction has been entered there.
+    IF NOT EXISTS (SELECT FROM blob_loose x WHERE x.loid = OLD.loid) THEN
+        PERFORM blob_object_unlink(OLD.loid);
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION follow_blob() IS 'Trigger: unlinks the large object of a row that went or points to another one now.';
+CREATE TRIGGER follow_delete AFTER DELETE ON blob
+    FOR EACH ROW EXECUTE FUNCTION follow_blob();
+CREATE TRIGGER follow_update AFTER UPDATE OF loid ON blob
+    FOR EACH ROW WHEN (NEW.loid <> OLD.loid) EXECUTE FUNCTION follow_blob();
+
+CREATE FUNCTION follow_loose() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM blob b WHERE b.loid = OLD.loid) THEN
+        PERFORM pg_advisory_xact_lock(lock_class('blob_loose'), OLD.loid::bigint::bit(32)::integer);
+        PERFORM blob_object_unlink(OLD.loid);
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION follow_loose() IS 'Trigger: unlinks a loose large object whose row went, unless a blob points to it now. By hand it waits for a writer that is alive.';
+CREATE TRIGGER follow_delete AFTER DELETE ON blob_loose
+    FOR EACH ROW EXECUTE FUNCTION follow_loose();
+
+CREATE FUNCTION keep_objects() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+    RAISE EXCEPTION 'TRUNCATE of % would leave its large objects behind', TG_TABLE_NAME
+        USING ERRCODE = 'feature_not_supported', HINT = 'DELETE the rows, in batches of some thousand: each object takes a lock.';
+END $$;
+COMMENT ON FUNCTION keep_objects() IS 'Trigger: rows that point to large objects are deleted one by one.';
+CREATE TRIGGER keep_objects BEFORE TRUNCATE ON blob FOR EACH STATEMENT EXECUTE FUNCTION keep_objects();
+CREATE TRIGGER keep_objects BEFORE TRUNCATE ON blob_loose FOR EACH STATEMENT EXECUTE FUNCTION keep_objects();
+
+CREATE FUNCTION note_blob_by_hand() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF TG_OP <> 'DELETE' THEN
+        NEW.op_id := gen_random_uuid();
+        NEW.epoch := 0;
+        NEW.updated_at := clock_timestamp();
+    END IF;
+    INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+    SELECT changed.cluster_id, changed.blob_key, lower(TG_OP) || ' ' || TG_TABLE_NAME, true,
+           jsonb_build_object('old', CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END,
+                              'new', CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END)
+      FROM (SELECT CASE WHEN TG_OP = 'DELETE' THEN OLD.cluster_id ELSE NEW.cluster_id END,
+                   CASE WHEN TG_OP = 'DELETE' THEN OLD.blob_key ELSE NEW.blob_key END) AS changed(cluster_id, blob_key);
+    IF TG_OP = 'DELETE' THEN RETURN OLD; ELSE RETURN NEW; END IF;
+END $$;
+COMMENT ON FUNCTION note_blob_by_hand() IS 'Trigger: gives a row of blob that is written by hand a new op_id and epoch 0, and writes the change into event.';
+CREATE TRIGGER by_hand_insert BEFORE INSERT ON blob
+    FOR EACH ROW WHEN (NEW.op_id IS NULL) EXECUTE FUNCTION note_blob_by_hand();
+CREATE TRIGGER by_hand_update BEFORE UPDATE ON blob
+    FOR EACH ROW WHEN (NEW.updated_at = OLD.updated_at) EXECUTE FUNCTION note_blob_by_hand();
+CREATE TRIGGER by_hand_delete BEFORE DELETE ON blob
+    FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION note_blob_by_hand();
+
+-- ---------------------------------------------------------------------------------------------
+-- Putting. leadership_id and epoch NULL: without a fence.
+
+CREATE FUNCTION blob_place(cluster_id text, job_id uuid, blob_key text, loid oid, size bigint, sha1 bytea, sha256 bytea,
+                           op_id uuid, epoch bigint) RETURNS void
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+AS $$
+    INSERT INTO blob AS b (cluster_id, job_id, blob_key, loid, size, sha1, sha256, op_id, epoch)
+    VALUES (blob_place.cluster_id, blob_place.job_id, blob_place.blob_key, blob_place.loid, blob_place.size, blob_place.sha1,
+            blob_place.sha256, blob_place.op_id, coalesce(blob_place.epoch, 0))
+    ON CONFLICT (cluster_id, (coalesce(job_id::text, '')), blob_key) DO UPDATE
+       SET loid = EXCLUDED.loid, size = EXCLUDED.size, sha1 = EXCLUDED.sha1, sha256 = EXCLUDED.sha256, op_id = EXCLUDED.op_id,
+           epoch = EXCLUDED.epoch, created_at = EXCLUDED.created_at, updated_at = clock_timestamp()
+$$;
+COMMENT ON FUNCTION blob_place(text, uuid, text, oid, bigint, bytea, bytea, uuid, bigint) IS 'Points a blob to an object; that of the blob it replaces is unlinked.';
+
+CREATE FUNCTION blob_store(leadership_id integer, epoch bigint, cluster_id text, job_id uuid, blob_key text, op_id uuid,
+                           content bytea, sha1 bytea, sha256 bytea) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+BEGIN
+    -- The repetition of a write whose answer was lost.
+    IF NOT EXISTS (SELECT FROM blob b WHERE b.cluster_id = blob_store.cluster_id AND b.blob_key = blob_store.blob_key
+                                        AND coalesce(b.job_id::text, '') = coalesce(blob_store.job_id::text, '') AND b.op_id = blob_store.op_id) THEN
+        PERFORM blob_compress_fast();
+        PERFORM blob_place(blob_store.cluster_id, blob_store.job_id, blob_store.blob_key, blob_object_new(blob_store.content),
+                           octet_length(blob_store.content), blob_store.sha1, blob_store.sha256, blob_store.op_id, blob_store.epoch);
+    END IF;
+    PERFORM may_write(blob_store.leadership_id, blob_store.epoch);
+    RETURN 'done';
+END $$;
+COMMENT ON FUNCTION blob_store(integer, bigint, text, uuid, text, uuid, bytea, bytea, bytea) IS 'Stores a blob that is small enough for one statement, replacing what was there. Raises PK001 when leadership has passed on.';
+
+CREATE FUNCTION blob_begin(leadership_id integer, epoch bigint, cluster_id text, op_id uuid, bound boolean) RETURNS oid
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+DECLARE
+    loid oid := blob_object_new();
+    key  integer := loid::bigint::bit(32)::integer;
+BEGIN
+    IF blob_begin.bound THEN
+        PERFORM pg_advisory_lock_shared(lock_class('blob_loose'), key); -- nobody else knows the object yet
+    END IF;
+    PERFORM pg_advisory_xact_lock_shared(lock_class('blob_loose'), key);
+    INSERT INTO blob_loose (loid, cluster_id, op_id, bound)
+    VALUES (loid, blob_begin.cluster_id, blob_begin.op_id, blob_begin.bound);
+    PERFORM may_write(blob_begin.leadership_id, blob_begin.epoch);
+    RETURN loid;
+END $$;
+COMMENT ON FUNCTION blob_begin(integer, bigint, text, uuid, boolean) IS 'Makes a loose object to be written in pieces. bound: this session holds its lock until blob_leave(). Raises PK001 when leadership has passed on.';
+
+CREATE FUNCTION blob_write(loid oid, op_id uuid, at bigint, piece bytea) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+DECLARE
+    loose record;
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(lock_class('blob_loose'), blob_write.loid::bigint::bit(32)::integer);
+    SELECT x.bound, x.touched_at INTO loose
+      FROM blob_loose x WHERE x.loid = blob_write.loid AND x.op_id = blob_write.op_id AND x.state = 'writing';
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'large object % is not being written by %', blob_write.loid, blob_write.op_id
+            USING ERRCODE = 'PK003', HINT = 'It was taken for abandoned and removed; put the blob again.';
+    END IF;
+    IF NOT loose.bound AND loose.touched_at < clock_timestamp() - interval '1 minute' THEN
+        UPDATE blob_loose x SET touched_at = clock_timestamp() WHERE x.loid = blob_write.loid;
+    END IF;
+    PERFORM lo_put(blob_write.loid, blob_write.at, blob_write.piece);
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION blob_write(oid, uuid, bigint, bytea) IS 'Writes a piece of a loose object. Raises PK003 when it was taken for abandoned.';
+
+CREATE FUNCTION blob_publish(leadership_id integer, epoch bigint, cluster_id text, job_id uuid, blob_key text, loid oid,
+                             op_id uuid, size bigint, sha1 bytea, sha256 bytea) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(lock_class('blob_loose'), blob_publish.loid::bigint::bit(32)::integer);
+    PERFORM FROM blob_loose x WHERE x.loid = blob_publish.loid AND x.op_id = blob_publish.op_id AND x.state = 'writing';
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'large object % is not being written by %', blob_publish.loid, blob_publish.op_id
+            USING ERRCODE = 'PK003', HINT = 'It was taken for abandoned and removed; put the blob again.';
+    END IF;
+    PERFORM blob_place(blob_publish.cluster_id, blob_publish.job_id, blob_publish.blob_key, blob_publish.loid, blob_publish.size,
+                       blob_publish.sha1, blob_publish.sha256, blob_publish.op_id, blob_publish.epoch);
+    DELETE FROM blob_loose x WHERE x.loid = blob_publish.loid; -- follow_loose() sees the blob
+    PERFORM may_write(blob_publish.leadership_id, blob_publish.epoch);
+    RETURN 'done';
+END $$;
+COMMENT ON FUNCTION blob_publish(integer, bigint, text, uuid, text, oid, uuid, bigint, bytea, bytea) IS 'Makes a loose object a blob, replacing what was there. Raises PK001 when leadership has passed on, PK003 when the object was taken for abandoned.';
+
+CREATE FUNCTION blob_publish_all(leadership_id integer, epoch bigint, cluster_id text, job_id uuid, blob_keys text[], loids oid[],
+                                 op_id uuid, sizes bigint[], sha1s bytea[], sha256s bytea[]) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+AS $$
+    SELECT count(blob_publish(blob_publish_all.leadership_id, blob_publish_all.epoch, blob_publish_all.cluster_id,
+                              blob_publish_all.job_id, x.blob_key, x.loid, blob_publish_all.op_id, x.size, x.sha1, x.sha256))
+      FROM unnest(blob_keys, loids, sizes, sha1s, sha256s) AS x(blob_key, loid, size, sha1, sha256)
+$$;
+COMMENT ON FUNCTION blob_publish_all(integer, bigint, text, uuid, text[], oid[], uuid, bigint[], bytea[], bytea[]) IS 'blob_publish() for the blobs that are stored with a graph.';
+
+CREATE FUNCTION blob_leave(loid oid, op_id uuid) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+DECLARE
+    class integer := lock_class('blob_loose');
+    key   integer := blob_leave.loid::bigint::bit(32)::integer;
+BEGIN
+    -- Of the session, if it has it; pg_advisory_unlock_shared() would warn.
+    PERFORM pg_advisory_unlock_shared(class, key)
+      FROM pg_locks k
+     WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2 AND k.pid = pg_backend_pid() AND k.mode = 'ShareLock'
+       AND k.classid = 'blob_loose'::regclass AND k.objid = blob_leave.loid;
+    IF EXISTS (SELECT FROM blob_loose x WHERE x.loid = blob_leave.loid AND x.op_id = blob_leave.op_id AND x.state = 'writing')
+       AND pg_try_advisory_xact_lock(class, key) THEN
+        DELETE FROM blob_loose x WHERE x.loid = blob_leave.loid;
+    END IF;
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION blob_leave(oid, uuid) IS 'The writer of a loose object is done with it: frees the session''s lock, and unlinks the object unless it has become a blob.';
+
+-- ---------------------------------------------------------------------------------------------
+-- Reading.
+
+CREATE FUNCTION blob_read(loid oid, op_id uuid, at bigint, length integer) RETURNS bytea
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM FROM blob b WHERE b.loid = blob_read.loid AND b.op_id = blob_read.op_id;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    RETURN lo_get(blob_read.loid, blob_read.at, blob_read.length);
+END $$;
+COMMENT ON FUNCTION blob_read(oid, uuid, bigint, integer) IS 'A piece of a blob, as long as it points to that object by that write; else NULL. Shorter at the end of the object. SQLSTATE 42704: the object is missing.';
+
+-- ---------------------------------------------------------------------------------------------
+-- Removing. leadership_id and epoch NULL: without a fence.
+
+CREATE FUNCTION blob_remove(leadership_id integer, epoch bigint, cluster_id text, job_id uuid, blob_key text)
+RETURNS TABLE (removed bigint, loose boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('pgkeeper.act', 'blob_remove', true);
+    -- Unlinking more than this takes longer than a statement should: blob_sweep() does it.
+    INSERT INTO blob_loose (loid, cluster_id, state, op_id)
+    SELECT b.loid, b.cluster_id, 'removed', b.op_id FROM blob b
+     WHERE b.cluster_id = blob_remove.cluster_id AND b.blob_key = blob_remove.blob_key
+       AND coalesce(b.job_id::text, '') = coalesce(blob_remove.job_id::text, '') AND b.size > 1073741824
+       FOR UPDATE;
+    loose := FOUND;
+    DELETE FROM blob b
+     WHERE b.cluster_id = blob_remove.cluster_id AND b.blob_key = blob_remove.blob_key
+       AND coalesce(b.job_id::text, '') = coalesce(blob_remove.job_id::text, '');
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    PERFORM set_config('pgkeeper.act', '', true);
+    PERFORM may_write(blob_remove.leadership_id, blob_remove.epoch);
+    RETURN NEXT;
+END $$;
+COMMENT ON FUNCTION blob_remove(integer, bigint, text, uuid, text) IS 'Removes a blob and its object. loose: the object is large, blob_sweep() is to unlink it.';
+
+CREATE FUNCTION blob_remove_job(leadership_id integer, epoch bigint, cluster_id text, job_id uuid, batch integer DEFAULT 500)
+RETURNS TABLE (removed bigint, more boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('pgkeeper.act', 'blob_remove_job', true);
+    INSERT INTO blob_loose (loid, cluster_id, state, op_id)
+    SELECT b.loid, b.cluster_id, 'removed', b.op_id FROM blob b
+     WHERE b.cluster_id = blob_remove_job.cluster_id AND coalesce(b.job_id::text, '') = coalesce(blob_remove_job.job_id::text, '')
+     ORDER BY b.loid LIMIT blob_remove_job.batch FOR UPDATE;
+    DELETE FROM blob b USING blob_loose x WHERE b.loid = x.loid AND x.state = 'removed'
+       AND b.cluster_id = blob_remove_job.cluster_id AND coalesce(b.job_id::text, '') = coalesce(blob_remove_job.job_id::text, '');
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    more := EXISTS (SELECT FROM blob b WHERE b.cluster_id = blob_remove_job.cluster_id
+                                         AND coalesce(b.job_id::text, '') = coalesce(blob_remove_job.job_id::text, ''));
+    PERFORM set_config('pgkeeper.act', '', true);
+    PERFORM may_write(blob_remove_job.leadership_id, blob_remove_job.epoch);
+    RETURN NEXT;
+END $$;
+COMMENT ON FUNCTION blob_remove_job(integer, bigint, text, uuid, integer) IS 'Removes one batch of the blobs of a job (NULL: of no job); call it until more is false, then blob_sweep(), which unlinks their objects.';
+
+CREATE FUNCTION blob_sweep(batch integer DEFAULT 500, bytes bigint DEFAULT 1073741824) RETURNS TABLE (removed bigint, more boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+DECLARE
+    loose record;
+    left_bytes bigint := blob_sweep.bytes;
+BEGIN
+    removed := 0;
+    more := false;
+    FOR loose IN
+        SELECT x.loid FROM blob_loose x
+         WHERE x.state = 'removed' OR x.bound OR x.touched_at < clock_timestamp() - interval '10 minutes'
+         ORDER BY x.loid FOR UPDATE SKIP LOCKED
+    LOOP
+        CONTINUE WHEN NOT pg_try_advisory_xact_lock(lock_class('blob_loose'), loose.loid::bigint::bit(32)::integer);
+        IF removed >= batch OR left_bytes <= 0 THEN
+            more := true;
+            EXIT;
+        END IF;
+        left_bytes := left_bytes - blob_object_size(loose.loid);
+        DELETE FROM blob_loose x WHERE x.loid = loose.loid;
+        removed := removed + 1;
+    END LOOP;
+    RETURN NEXT;
+END $$;
+COMMENT ON FUNCTION blob_sweep(integer, bigint) IS 'Unlinks one batch of loose objects: of writers that have died, and of blobs that were removed. At most so many, and no further one once so many bytes have gone; call it until more is false.';
+
+CREATE FUNCTION blob_orphans() RETURNS TABLE (loid oid, size bigint, unfinished boolean, started_at timestamptz)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT x.loid, blob_object_size(x.loid), true, x.started_at
+      FROM blob_loose x
+     WHERE x.state = 'removed'
+        OR CASE WHEN x.bound THEN NOT EXISTS (
+                    SELECT FROM pg_locks k
+                     WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
+                       AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+                       AND k.classid = 'blob_loose'::regclass AND k.objid = x.loid)
+                ELSE x.touched_at < clock_timestamp() - interval '10 minutes' END
+    UNION ALL
+    SELECT o.oid, blob_object_size(o.oid), false, NULL
+      FROM pg_largeobject_metadata o
+      JOIN pg_description d ON d.classoid = 'pg_largeobject'::regclass AND d.objoid = o.oid AND d.objsubid = 0
+     WHERE d.description = blob_mark()
+       AND NOT EXISTS (SELECT FROM blob b WHERE b.loid = o.oid)
+       AND NOT EXISTS (SELECT FROM blob_loose x WHERE x.loid = o.oid)
+     ORDER BY 1;
+END $$;
+COMMENT ON FUNCTION blob_orphans() IS 'Large objects of this schema''s blob store that no blob points to: left by a writer that has died or by a removal that was cut short (unfinished), or with their row lost. Not what is being written.';
+
+CREATE FUNCTION blob_remove_orphans(batch integer DEFAULT 500) RETURNS TABLE (removed bigint, more boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+DECLARE
+    orphan record;
+BEGIN
+    SELECT s.removed, s.more INTO removed, more FROM blob_sweep(batch) s;
+    IF NOT more THEN
+        FOR orphan IN
+            SELECT o.loid FROM blob_orphans() o WHERE NOT o.unfinished LIMIT batch - removed + 1
+        LOOP
+            IF removed >= batch THEN
+                more := true;
+                EXIT;
+            END IF;
+            removed := removed + blob_object_unlink(orphan.loid)::integer;
+        END LOOP;
+    END IF;
+    RETURN NEXT;
+END $$;
+COMMENT ON FUNCTION blob_remove_orphans(integer) IS 'Unlinks one batch of what blob_orphans() finds; call it until more is false.';
+
+-- ---------------------------------------------------------------------------------------------
+-- Cleaning up takes the blobs along: after what points to them, and their objects after them.
+
+ALTER FUNCTION cleanup_job(integer, bigint, text, uuid, uuid) RENAME TO cleanup_job_rows;
+ALTER FUNCTION cleanup_cluster(integer, bigint, text, integer) RENAME TO cleanup_cluster_rows;
+COMMENT ON FUNCTION cleanup_job_rows(integer, bigint, text, uuid, uuid) IS 'cleanup_job(), but for the blobs.';
+COMMENT ON FUNCTION cleanup_cluster_rows(integer, bigint, text, integer) IS 'cleanup_cluster(), but for the blobs.';
+
+CREATE FUNCTION cleanup_job(leadership_id integer, epoch bigint, cluster_id text, job_id uuid, store_id uuid DEFAULT NULL)
+RETURNS TABLE (removed bigint, dropped bigint)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+DECLARE
+    n bigint;
+BEGIN
+    SELECT c.removed, c.dropped INTO removed, dropped
+      FROM cleanup_job_rows(cleanup_job.leadership_id, cleanup_job.epoch, cleanup_job.cluster_id, cleanup_job.job_id,
+                            cleanup_job.store_id) c;
+    IF cleanup_job.job_id IS NOT NULL THEN
+        SELECT b.removed INTO n
+          FROM blob_remove_job(cleanup_job.leadership_id, cleanup_job.epoch, cleanup_job.cluster_id, cleanup_job.job_id, NULL) b;
+        removed := removed + n;
+        IF n > 0 THEN
+            INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+            VALUES (cleanup_job.cluster_id, job_hex(cleanup_job.job_id), 'cleanup_job', false, jsonb_build_object('blobs', n));
+        END IF;
+    END IF;
+    RETURN NEXT;
+END $$;
+COMMENT ON FUNCTION cleanup_job(integer, bigint, text, uuid, uuid) IS 'Removes every trace of a job but its result. Rows removed, and how many checkpoints among them were still discarding. The bytes of its blobs go with blob_sweep(). leadership_id and epoch NULL: without a fence. store_id: the store that is not to be told.';
+
+CREATE FUNCTION cleanup_cluster(leadership_id integer, epoch bigint, cluster_id text, batch integer DEFAULT 1000)
+RETURNS TABLE (removed bigint, more boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+DECLARE
+    n bigint;
+BEGIN
+    SELECT c.removed, c.more INTO removed, more
+      FROM cleanup_cluster_rows(cleanup_cluster.leadership_id, cleanup_cluster.epoch, cleanup_cluster.cluster_id, batch) c;
+    IF NOT more THEN
+        PERFORM set_config('pgkeeper.act', 'cleanup_cluster', true);
+        WITH gone AS (
+            SELECT b.loid FROM blob b WHERE b.cluster_id = cleanup_cluster.cluster_id
+             ORDER BY b.loid LIMIT greatest(batch - removed, 1) FOR UPDATE),
+        loose AS (
+            INSERT INTO blob_loose (loid, cluster_id, state, op_id)
+            SELECT g.loid, cleanup_cluster.cluster_id, 'removed', gen_random_uuid() FROM gone g RETURNING loid)
+        SELECT count(*) INTO n FROM loose;
+        DELETE FROM blob b USING blob_loose x
+         WHERE b.loid = x.loid AND x.state = 'removed' AND b.cluster_id = cleanup_cluster.cluster_id;
+        removed := removed + n;
+        more := EXISTS (SELECT FROM blob b WHERE b.cluster_id = cleanup_cluster.cluster_id);
+        PERFORM set_config('pgkeeper.act', '', true);
+        IF n > 0 THEN
+            INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+            VALUES (cleanup_cluster.cluster_id, cleanup_cluster.cluster_id, 'cleanup_cluster', false,
+                    jsonb_build_object('blobs', n, 'more', more));
+        END IF;
+    END IF;
+    RETURN NEXT;
+END $$;
+COMMENT ON FUNCTION cleanup_cluster(integer, bigint, text, integer) IS 'Removes one batch of all that is stored under a cluster id, in a safe order; call it until more is false; while others write, that may not come. The bytes of its blobs go with blob_sweep(). Epochs, history and audit stay. leadership_id and epoch NULL: without a fence.';
+
+-- ---------------------------------------------------------------------------------------------
+-- A view for people.
+
+CREATE VIEW stat_blobs AS
+SELECT b.cluster_id, job_hex(b.job_id) AS job, b.job_id, b.blob_key,
+       CASE left(b.blob_key, 1) WHEN 'p' THEN 'permanent' ELSE 'transient' END AS type,
+       b.size, pg_size_pretty(b.size) AS size_text, encode(b.sha256, 'hex') AS sha256, b.loid,
+       epoch_text(b.epoch) AS epoch_text, b.created_at
+  FROM blob b;
+COMMENT ON VIEW stat_blobs IS 'Blobs, one row each.';
+COMMENT ON COLUMN stat_blobs.cluster_id IS 'Cluster id.';
+COMMENT ON COLUMN stat_blobs.job IS 'Job as tools write it: 32 hex digits; empty: none.';
+COMMENT ON COLUMN stat_blobs.job_id IS 'Job; empty: none.';
+COMMENT ON COLUMN stat_blobs.blob_key IS 'Its key.';
+COMMENT ON COLUMN stat_blobs.type IS 'permanent or transient.';
+COMMENT ON COLUMN stat_blobs.size IS 'Bytes.';
+COMMENT ON COLUMN stat_blobs.size_text IS 'The same for people.';
+COMMENT ON COLUMN stat_blobs.sha256 IS 'SHA-256 of the content, as sha256sum prints it.';
+COMMENT ON COLUMN stat_blobs.loid IS 'Large object with the bytes.';
+COMMENT ON COLUMN stat_blobs.epoch_text IS 'Epoch in which it was written, as timeline.counter; 0.0: without a fence, or by hand.';
+COMMENT ON COLUMN stat_blobs.created_at IS 'When it was stored.';
+
+UPDATE schema_meta SET schema_version = 3;
+COMMENT ON COLUMN event.subject IS 'Group, component, job or blob that it concerns; of cleanup_cluster the cluster.';
+
+DO $$
+BEGIN
+    EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA %I FROM PUBLIC', current_schema());
+    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I FROM PUBLIC', current_schema());
+END $$;
