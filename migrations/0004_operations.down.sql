@@ -1,9 +1,9 @@
--- Undoes 0003_operations. Drops exactly what it made; fails if somebody's own objects depend on them. A pause goes on:
+-- Undoes 0004_operations. Drops exactly what it made; fails if somebody's own objects depend on them. A pause goes on:
 -- delete its row to end it.
 COMMENT ON COLUMN event.act IS 'take_over, release, confirm, withdraw, request_handover, kick, cleanup_job, cleanup_cluster; or insert, update, delete by hand, with the table''s name.';
-COMMENT ON COLUMN event.subject IS 'Group, component or job that it concerns; of cleanup_cluster the cluster.';
+COMMENT ON COLUMN event.subject IS 'Group, component, job or blob that it concerns; of cleanup_cluster the cluster.';
 COMMENT ON COLUMN event.cluster_id IS 'Cluster that it concerns.';
-UPDATE schema_meta SET schema_version = 2;
+UPDATE schema_meta SET schema_version = 3;
 DROP VIEW stat_schema, stat_pauses;
 DROP TRIGGER note_truncate ON checkpoint_counter;
 DROP TRIGGER note_truncate ON checkpoint;

@@ -1,4 +1,4 @@
--- 0003_operations: what an operator does by SQL as well as by the command: pause and resume elections, hand over by name,
+-- 0004_operations: what an operator does by SQL as well as by the command: pause and resume elections, hand over by name,
 -- purge what is old; what is applied; and the audit of acts on whole tables.
 --
 -- Run like 0001. Changes no table of an earlier migration.
@@ -104,7 +104,7 @@ BEGIN
              LIMIT purge.batch FOR UPDATE SKIP LOCKED);
     WHEN 'events' THEN
         DELETE FROM event e WHERE e.id IN (
-            SELECT x.id FROM event x WHERE x.cluster_id = purge.cluster_id AND x.at <= before
+            SELECT x.id FROM event x WHERE x.cluster_id IN (purge.cluster_id, '*') AND x.at <= before
              ORDER BY x.at LIMIT purge.batch FOR UPDATE SKIP LOCKED);
     ELSE
         RAISE EXCEPTION 'purge() takes results, history or events, not %', quote_nullable(purge.what)
@@ -187,9 +187,9 @@ COMMENT ON COLUMN stat_schema.duration_ms IS 'How long it took, milliseconds.';
 COMMENT ON COLUMN stat_schema.client_version IS 'Version of the pgkeeper command that applied it.';
 COMMENT ON COLUMN stat_schema.sha256 IS 'SHA-256 of the file that was run.';
 
-UPDATE schema_meta SET schema_version = 3;
+UPDATE schema_meta SET schema_version = 4;
 COMMENT ON COLUMN event.cluster_id IS 'Cluster that it concerns; *: all.';
-COMMENT ON COLUMN event.subject IS 'Group, component or job that it concerns; of pause, resume and cleanup_cluster the cluster; of purge what was purged; of a whole table its name.';
+COMMENT ON COLUMN event.subject IS 'Group, component, job or blob that it concerns; of pause, resume and cleanup_cluster the cluster; of purge what was purged; of a whole table its name.';
 COMMENT ON COLUMN event.act IS 'take_over, release, confirm, withdraw, request_handover, pause, resume, kick, purge, cleanup_job, cleanup_cluster; or insert, update, delete, truncate by hand, with the table''s name.';
 
 DO $$

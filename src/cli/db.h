@@ -18,6 +18,8 @@ struct db {
 #define SCHEMA_OLDEST 1
 /* The oldest with job graphs, results and checkpoints. */
 #define SCHEMA_OF_STORES 2
+/* The oldest with pauses, purge() and the blobs that the screens show. */
+#define SCHEMA_OF_OPERATIONS 4
 
 /* Connects to the primary and sets search_path to the schema, whether it exists or not. */
 int db_connect(struct db *db, const struct cli *cli);
