@@ -13,10 +13,11 @@ DELETE FROM blob_loose;
 DELETE FROM blob;
 SELECT set_config('pgkeeper.act', '', true);
 DROP FUNCTION blob_remove_orphans(integer), blob_orphans(), blob_sweep(integer, bigint), blob_remove_job(integer, bigint, text, uuid, integer),
-    blob_remove(integer, bigint, text, uuid, text), blob_read(oid, uuid, bigint, integer), blob_leave(oid, uuid),
-    blob_publish_all(integer, bigint, text, uuid, text[], oid[], uuid, bigint[], bytea[], bytea[]),
-    blob_publish(integer, bigint, text, uuid, text, oid, uuid, bigint, bytea, bytea), blob_write(oid, uuid, bigint, bytea),
-    blob_begin(integer, bigint, text, uuid, boolean), blob_store(integer, bigint, text, uuid, text, uuid, bytea, bytea, bytea),
+    blob_remove(integer, bigint, text, uuid, text), blob_read(oid, uuid, bigint, integer), blob_leave(uuid),
+    blob_publish_all(text, uuid, text[], uuid[], uuid, bigint, bigint[], bytea[], bytea[]),
+    blob_publish(integer, bigint, text, uuid, text, uuid, uuid, bigint, bytea, bytea), blob_write(uuid, bigint, bytea),
+    blob_writing(uuid), blob_begin(integer, bigint, text, uuid, boolean),
+    blob_store(integer, bigint, text, uuid, text, uuid, bytea, bytea, bytea),
     blob_place(text, uuid, text, oid, bigint, bytea, bytea, uuid, bigint);
 DROP TABLE blob_loose, blob;
 DROP FUNCTION note_blob_by_hand(), keep_objects(), follow_loose(), follow_blob(), blob_compress_fast(), blob_object_size(oid),

@@ -51,7 +51,7 @@ CREATE TABLE blob_loose (
     loid        oid PRIMARY KEY,
     cluster_id  cluster_name NOT NULL,
     state       text NOT NULL DEFAULT 'writing',
-    op_id       uuid NOT NULL,
+    op_id       uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(),
     bound       boolean NOT NULL DEFAULT true,
     backend_pid integer NOT NULL DEFAULT pg_backend_pid(),
     started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -62,7 +62,7 @@ COMMENT ON TABLE blob_loose IS 'Large objects of the blob store that no blob poi
 COMMENT ON COLUMN blob_loose.loid IS 'Large object; object of the advisory lock of who writes it.';
 COMMENT ON COLUMN blob_loose.cluster_id IS 'high-availability.cluster-id of the writer.';
 COMMENT ON COLUMN blob_loose.state IS 'writing, or removed: its blob is gone and it is to be unlinked.';
-COMMENT ON COLUMN blob_loose.op_id IS 'Id of the write.';
+COMMENT ON COLUMN blob_loose.op_id IS 'Its writer knows it by this; of a removed one, any.';
 COMMENT ON COLUMN blob_loose.bound IS 'Does the writer''s session hold the lock all the time? False through a transaction pooler: then the writer is dead when touched_at is ten minutes old.';
 COMMENT ON COLUMN blob_loose.backend_pid IS 'Server process that began it.';
 COMMENT ON COLUMN blob_loose.started_at IS 'When it was begun, or removed.';
@@ -134,13 +134,17 @@ CREATE FUNCTION follow_blob() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 BEGIN
-    -- What is too much for one transaction has been entered there.
-    IF NOT EXISTS (SELECT FROM blob_loose x WHERE x.loid = OLD.loid) THEN
+    -- To unlink more than this takes longer than a statement of the library should: blob_sweep() does it.
+    IF OLD.size > 1073741824 AND coalesce(current_setting('pgkeeper.act', true), '') <> '' THEN
+        INSERT INTO blob_loose (loid, cluster_id, state) VALUES (OLD.loid, OLD.cluster_id, 'removed')
+        ON CONFLICT DO NOTHING;
+    -- What is too much for one transaction has been entered there before.
+    ELSIF NOT EXISTS (SELECT FROM blob_loose x WHERE x.loid = OLD.loid) THEN
         PERFORM blob_object_unlink(OLD.loid);
     END IF;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION follow_blob() IS 'Trigger: unlinks the large object of a row that went or points to another one now.';
+COMMENT ON FUNCTION follow_blob() IS 'Trigger: unlinks the large object of a row that went or points to another one now; one of more than 1 GiB, unless by hand, is left to blob_sweep().';
 CREATE TRIGGER follow_delete AFTER DELETE ON blob
     FOR EACH ROW EXECUTE FUNCTION follow_blob();
 CREATE TRIGGER follow_update AFTER UPDATE OF loid ON blob
@@ -200,129 +204,162 @@ CREATE TRIGGER by_hand_delete BEFORE DELETE ON blob
 -- Putting. leadership_id and epoch NULL: without a fence.
 
 CREATE FUNCTION blob_place(cluster_id text, job_id uuid, blob_key text, loid oid, size bigint, sha1 bytea, sha256 bytea,
-                           op_id uuid, epoch bigint) RETURNS void
+                           op_id uuid, epoch bigint) RETURNS text
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $$
+    SELECT set_config('pgkeeper.act', 'blob_place', true);
     INSERT INTO blob AS b (cluster_id, job_id, blob_key, loid, size, sha1, sha256, op_id, epoch)
     VALUES (blob_place.cluster_id, blob_place.job_id, blob_place.blob_key, blob_place.loid, blob_place.size, blob_place.sha1,
             blob_place.sha256, blob_place.op_id, coalesce(blob_place.epoch, 0))
     ON CONFLICT (cluster_id, (coalesce(job_id::text, '')), blob_key) DO UPDATE
        SET loid = EXCLUDED.loid, size = EXCLUDED.size, sha1 = EXCLUDED.sha1, sha256 = EXCLUDED.sha256, op_id = EXCLUDED.op_id,
-           epoch = EXCLUDED.epoch, created_at = EXCLUDED.created_at, updated_at = clock_timestamp()
+           epoch = EXCLUDED.epoch, created_at = EXCLUDED.created_at, updated_at = clock_timestamp();
+    SELECT set_config('pgkeeper.act', '', true)
 $$;
 COMMENT ON FUNCTION blob_place(text, uuid, text, oid, bigint, bytea, bytea, uuid, bigint) IS 'Points a blob to an object; that of the blob it replaces is unlinked.';
 
 CREATE FUNCTION blob_store(leadership_id integer, epoch bigint, cluster_id text, job_id uuid, blob_key text, op_id uuid,
-                           content bytea, sha1 bytea, sha256 bytea) RETURNS text
+                           content bytea, sha1 bytea, sha256 bytea) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
-#variable_conflict use_column
 BEGIN
-    -- The repetition of a write whose answer was lost.
+    -- Or it is the repetition of a write whose answer was lost.
     IF NOT EXISTS (SELECT FROM blob b WHERE b.cluster_id = blob_store.cluster_id AND b.blob_key = blob_store.blob_key
-                                        AND coalesce(b.job_id::text, '') = coalesce(blob_store.job_id::text, '') AND b.op_id = blob_store.op_id) THEN
+                                        AND coalesce(b.job_id::text, '') = coalesce(blob_store.job_id::text, '')
+                                        AND b.op_id = blob_store.op_id) THEN
         PERFORM blob_compress_fast();
         PERFORM blob_place(blob_store.cluster_id, blob_store.job_id, blob_store.blob_key, blob_object_new(blob_store.content),
                            octet_length(blob_store.content), blob_store.sha1, blob_store.sha256, blob_store.op_id, blob_store.epoch);
     END IF;
     PERFORM may_write(blob_store.leadership_id, blob_store.epoch);
-    RETURN 'done';
+    RETURN EXISTS (SELECT FROM blob_loose);
 END $$;
-COMMENT ON FUNCTION blob_store(integer, bigint, text, uuid, text, uuid, bytea, bytea, bytea) IS 'Stores a blob that is small enough for one statement, replacing what was there. Raises PK001 when leadership has passed on.';
+COMMENT ON FUNCTION blob_store(integer, bigint, text, uuid, text, uuid, bytea, bytea, bytea) IS 'Stores a blob that is small enough for one statement, replacing what was there. True: there are loose objects, blob_sweep() is worth a call. Raises PK001 when leadership has passed on.';
 
 CREATE FUNCTION blob_begin(leadership_id integer, epoch bigint, cluster_id text, op_id uuid, bound boolean) RETURNS oid
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 DECLARE
-    loid oid := blob_object_new();
-    key  integer := loid::bigint::bit(32)::integer;
+    loid oid;
+    key  integer;
 BEGIN
+    -- Only a look, without the lock: the fence comes last.
+    IF blob_begin.leadership_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM leadership l WHERE l.id = blob_begin.leadership_id AND l.epoch = blob_begin.epoch
+                                       AND l.session_id IS NOT NULL AND l.released_at IS NULL) THEN
+        PERFORM fence(blob_begin.leadership_id, blob_begin.epoch);
+    END IF;
+    loid := blob_object_new();
+    key := loid::bigint::bit(32)::integer;
     IF blob_begin.bound THEN
         PERFORM pg_advisory_lock_shared(lock_class('blob_loose'), key); -- nobody else knows the object yet
     END IF;
     PERFORM pg_advisory_xact_lock_shared(lock_class('blob_loose'), key);
     INSERT INTO blob_loose (loid, cluster_id, op_id, bound)
     VALUES (loid, blob_begin.cluster_id, blob_begin.op_id, blob_begin.bound);
-    PERFORM may_write(blob_begin.leadership_id, blob_begin.epoch);
     RETURN loid;
 END $$;
-COMMENT ON FUNCTION blob_begin(integer, bigint, text, uuid, boolean) IS 'Makes a loose object to be written in pieces. bound: this session holds its lock until blob_leave(). Raises PK001 when leadership has passed on.';
+COMMENT ON FUNCTION blob_begin(integer, bigint, text, uuid, boolean) IS 'Makes a loose object to be written in pieces. bound: this session holds its lock until blob_publish() or blob_leave(). Raises PK001 when leadership has passed on.';
 
-CREATE FUNCTION blob_write(loid oid, op_id uuid, at bigint, piece bytea) RETURNS boolean
+CREATE FUNCTION blob_writing(op_id uuid) RETURNS blob_loose
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
+AS $$
+DECLARE
+    loose blob_loose;
+BEGIN
+    SELECT x.* INTO loose FROM blob_loose x WHERE x.op_id = blob_writing.op_id AND x.state = 'writing';
+    IF FOUND THEN
+        PERFORM pg_advisory_xact_lock_shared(lock_class('blob_loose'), loose.loid::bigint::bit(32)::integer);
+        IF loose.bound THEN
+            RETURN loose;
+        END IF;
+        -- Nobody but this transaction has it locked: it may have been thrown away meanwhile.
+        SELECT x.* INTO loose FROM blob_loose x WHERE x.op_id = blob_writing.op_id AND x.state = 'writing';
+    END IF;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no large object is being written by %', blob_writing.op_id
+            USING ERRCODE = 'PK004', HINT = 'It was taken for abandoned and removed; put the blob again.';
+    END IF;
+    RETURN loose;
+END $$;
+COMMENT ON FUNCTION blob_writing(uuid) IS 'The loose object that is written under an id, locked until the transaction ends. Raises PK004 when there is none.';
+
+CREATE FUNCTION blob_write(op_id uuid, at bigint, piece bytea) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 DECLARE
-    loose record;
+    loose blob_loose := blob_writing(blob_write.op_id);
 BEGIN
-    PERFORM pg_advisory_xact_lock_shared(lock_class('blob_loose'), blob_write.loid::bigint::bit(32)::integer);
-    SELECT x.bound, x.touched_at INTO loose
-      FROM blob_loose x WHERE x.loid = blob_write.loid AND x.op_id = blob_write.op_id AND x.state = 'writing';
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'large object % is not being written by %', blob_write.loid, blob_write.op_id
-            USING ERRCODE = 'PK003', HINT = 'It was taken for abandoned and removed; put the blob again.';
-    END IF;
     IF NOT loose.bound AND loose.touched_at < clock_timestamp() - interval '1 minute' THEN
-        UPDATE blob_loose x SET touched_at = clock_timestamp() WHERE x.loid = blob_write.loid;
+        UPDATE blob_loose x SET touched_at = clock_timestamp() WHERE x.loid = loose.loid;
     END IF;
-    PERFORM lo_put(blob_write.loid, blob_write.at, blob_write.piece);
+    PERFORM lo_put(loose.loid, blob_write.at, blob_write.piece);
     RETURN true;
 END $$;
-COMMENT ON FUNCTION blob_write(oid, uuid, bigint, bytea) IS 'Writes a piece of a loose object. Raises PK003 when it was taken for abandoned.';
+COMMENT ON FUNCTION blob_write(uuid, bigint, bytea) IS 'Writes a piece of the loose object that was begun under an id. Raises PK004 when it was taken for abandoned.';
 
-CREATE FUNCTION blob_publish(leadership_id integer, epoch bigint, cluster_id text, job_id uuid, blob_key text, loid oid,
-                             op_id uuid, size bigint, sha1 bytea, sha256 bytea) RETURNS text
+CREATE FUNCTION blob_publish(leadership_id integer, epoch bigint, cluster_id text, job_id uuid, blob_key text,
+                             write_id uuid, op_id uuid, size bigint, sha1 bytea, sha256 bytea) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
+DECLARE
+    loose blob_loose := blob_writing(blob_publish.write_id);
 BEGIN
-    PERFORM pg_advisory_xact_lock_shared(lock_class('blob_loose'), blob_publish.loid::bigint::bit(32)::integer);
-    PERFORM FROM blob_loose x WHERE x.loid = blob_publish.loid AND x.op_id = blob_publish.op_id AND x.state = 'writing';
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'large object % is not being written by %', blob_publish.loid, blob_publish.op_id
-            USING ERRCODE = 'PK003', HINT = 'It was taken for abandoned and removed; put the blob again.';
+    IF blob_object_size(loose.loid) <> blob_publish.size THEN
+        RAISE EXCEPTION 'large object % has % bytes, not %', loose.loid, blob_object_size(loose.loid), blob_publish.size
+            USING ERRCODE = 'data_corrupted';
     END IF;
-    PERFORM blob_place(blob_publish.cluster_id, blob_publish.job_id, blob_publish.blob_key, blob_publish.loid, blob_publish.size,
+    PERFORM blob_place(blob_publish.cluster_id, blob_publish.job_id, blob_publish.blob_key, loose.loid, blob_publish.size,
                        blob_publish.sha1, blob_publish.sha256, blob_publish.op_id, blob_publish.epoch);
-    DELETE FROM blob_loose x WHERE x.loid = blob_publish.loid; -- follow_loose() sees the blob
-    PERFORM may_write(blob_publish.leadership_id, blob_publish.epoch);
-    RETURN 'done';
+    DELETE FROM blob_loose x WHERE x.loid = loose.loid; -- follow_loose() sees the blob
+    PERFORM set_config('synchronous_commit', 'on', true);
+    IF blob_publish.leadership_id IS NOT NULL THEN
+        PERFORM may_write(blob_publish.leadership_id, blob_publish.epoch);
+    END IF;
+    IF loose.bound AND loose.backend_pid = pg_backend_pid() THEN
+        -- That of the transaction stays.
+        PERFORM pg_advisory_unlock_shared(lock_class('blob_loose'), loose.loid::bigint::bit(32)::integer);
+    END IF;
+    RETURN EXISTS (SELECT FROM blob_loose);
 END $$;
-COMMENT ON FUNCTION blob_publish(integer, bigint, text, uuid, text, oid, uuid, bigint, bytea, bytea) IS 'Makes a loose object a blob, replacing what was there. Raises PK001 when leadership has passed on, PK003 when the object was taken for abandoned.';
+COMMENT ON FUNCTION blob_publish(integer, bigint, text, uuid, text, uuid, uuid, bigint, bytea, bytea) IS 'Makes the loose object that was begun under write_id a blob, replacing what was there; the transaction commits durably, whatever was set. True: there are loose objects, blob_sweep() is worth a call. Raises PK001 when leadership has passed on, PK004 when the object was taken for abandoned.';
 
-CREATE FUNCTION blob_publish_all(leadership_id integer, epoch bigint, cluster_id text, job_id uuid, blob_keys text[], loids oid[],
-                                 op_id uuid, sizes bigint[], sha1s bytea[], sha256s bytea[]) RETURNS bigint
+CREATE FUNCTION blob_publish_all(cluster_id text, job_id uuid, blob_keys text[], write_ids uuid[], op_id uuid, epoch bigint,
+                                 sizes bigint[], sha1s bytea[], sha256s bytea[]) RETURNS boolean
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $$
-    SELECT count(blob_publish(blob_publish_all.leadership_id, blob_publish_all.epoch, blob_publish_all.cluster_id,
-                              blob_publish_all.job_id, x.blob_key, x.loid, blob_publish_all.op_id, x.size, x.sha1, x.sha256))
-      FROM unnest(blob_keys, loids, sizes, sha1s, sha256s) AS x(blob_key, loid, size, sha1, sha256)
+    SELECT coalesce(bool_or(blob_publish(NULL, blob_publish_all.epoch, blob_publish_all.cluster_id, blob_publish_all.job_id, x.blob_key, x.write_id,
+                                         blob_publish_all.op_id, x.size, x.sha1, x.sha256)), false)
+      FROM unnest(blob_keys, write_ids, sizes, sha1s, sha256s) AS x(blob_key, write_id, size, sha1, sha256)
 $$;
-COMMENT ON FUNCTION blob_publish_all(integer, bigint, text, uuid, text[], oid[], uuid, bigint[], bytea[], bytea[]) IS 'blob_publish() for the blobs that are stored with a graph.';
+COMMENT ON FUNCTION blob_publish_all(text, uuid, text[], uuid[], uuid, bigint, bigint[], bytea[], bytea[]) IS 'blob_publish() for blobs that are stored with a graph, whose statement is fenced.';
 
-CREATE FUNCTION blob_leave(loid oid, op_id uuid) RETURNS boolean
+CREATE FUNCTION blob_leave(op_id uuid) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 DECLARE
-    class integer := lock_class('blob_loose');
-    key   integer := blob_leave.loid::bigint::bit(32)::integer;
+    loose blob_loose;
+    key   integer;
 BEGIN
-    -- Of the session, if it has it; pg_advisory_unlock_shared() would warn.
-    PERFORM pg_advisory_unlock_shared(class, key)
-      FROM pg_locks k
-     WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2 AND k.pid = pg_backend_pid() AND k.mode = 'ShareLock'
-       AND k.classid = 'blob_loose'::regclass AND k.objid = blob_leave.loid;
-    IF EXISTS (SELECT FROM blob_loose x WHERE x.loid = blob_leave.loid AND x.op_id = blob_leave.op_id AND x.state = 'writing')
-       AND pg_try_advisory_xact_lock(class, key) THEN
-        DELETE FROM blob_loose x WHERE x.loid = blob_leave.loid;
+    SELECT x.* INTO loose FROM blob_loose x WHERE x.op_id = blob_leave.op_id AND x.state = 'writing';
+    key := loose.loid::bigint::bit(32)::integer;
+    IF loose.bound AND loose.backend_pid = pg_backend_pid() THEN
+        PERFORM pg_advisory_unlock_shared(lock_class('blob_loose'), key);
     END IF;
-    RETURN true;
+    IF pg_try_advisory_xact_lock(lock_class('blob_loose'), key) THEN
+        DELETE FROM blob_loose x WHERE x.op_id = blob_leave.op_id AND x.state = 'writing';
+        RETURN FOUND;
+    END IF;
+    RETURN false;
 END $$;
-COMMENT ON FUNCTION blob_leave(oid, uuid) IS 'The writer of a loose object is done with it: frees the session''s lock, and unlinks the object unless it has become a blob.';
+COMMENT ON FUNCTION blob_leave(uuid) IS 'The writer of a loose object gives it up: its lock is freed and the object unlinked. False: there is none.';
 
 -- ---------------------------------------------------------------------------------------------
 -- Reading.
 
+-- STABLE: all pieces that one statement reads are of one snapshot, that of the statement.
 CREATE FUNCTION blob_read(loid oid, op_id uuid, at bigint, length integer) RETURNS bytea
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 BEGIN
     PERFORM FROM blob b WHERE b.loid = blob_read.loid AND b.op_id = blob_read.op_id;
@@ -343,22 +380,16 @@ AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM set_config('pgkeeper.act', 'blob_remove', true);
-    -- Unlinking more than this takes longer than a statement should: blob_sweep() does it.
-    INSERT INTO blob_loose (loid, cluster_id, state, op_id)
-    SELECT b.loid, b.cluster_id, 'removed', b.op_id FROM blob b
-     WHERE b.cluster_id = blob_remove.cluster_id AND b.blob_key = blob_remove.blob_key
-       AND coalesce(b.job_id::text, '') = coalesce(blob_remove.job_id::text, '') AND b.size > 1073741824
-       FOR UPDATE;
-    loose := FOUND;
     DELETE FROM blob b
      WHERE b.cluster_id = blob_remove.cluster_id AND b.blob_key = blob_remove.blob_key
        AND coalesce(b.job_id::text, '') = coalesce(blob_remove.job_id::text, '');
     GET DIAGNOSTICS removed = ROW_COUNT;
     PERFORM set_config('pgkeeper.act', '', true);
     PERFORM may_write(blob_remove.leadership_id, blob_remove.epoch);
+    loose := EXISTS (SELECT FROM blob_loose);
     RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION blob_remove(integer, bigint, text, uuid, text) IS 'Removes a blob and its object. loose: the object is large, blob_sweep() is to unlink it.';
+COMMENT ON FUNCTION blob_remove(integer, bigint, text, uuid, text) IS 'Removes a blob and its object. loose: there are loose objects, blob_sweep() is worth a call.';
 
 CREATE FUNCTION blob_remove_job(leadership_id integer, epoch bigint, cluster_id text, job_id uuid, batch integer DEFAULT 500)
 RETURNS TABLE (removed bigint, more boolean)
@@ -367,8 +398,8 @@ AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM set_config('pgkeeper.act', 'blob_remove_job', true);
-    INSERT INTO blob_loose (loid, cluster_id, state, op_id)
-    SELECT b.loid, b.cluster_id, 'removed', b.op_id FROM blob b
+    INSERT INTO blob_loose (loid, cluster_id, state)
+    SELECT b.loid, b.cluster_id, 'removed' FROM blob b
      WHERE b.cluster_id = blob_remove_job.cluster_id AND coalesce(b.job_id::text, '') = coalesce(blob_remove_job.job_id::text, '')
      ORDER BY b.loid LIMIT blob_remove_job.batch FOR UPDATE;
     DELETE FROM blob b USING blob_loose x WHERE b.loid = x.loid AND x.state = 'removed'
@@ -506,8 +537,8 @@ BEGIN
             SELECT b.loid FROM blob b WHERE b.cluster_id = cleanup_cluster.cluster_id
              ORDER BY b.loid LIMIT greatest(batch - removed, 1) FOR UPDATE),
         loose AS (
-            INSERT INTO blob_loose (loid, cluster_id, state, op_id)
-            SELECT g.loid, cleanup_cluster.cluster_id, 'removed', gen_random_uuid() FROM gone g RETURNING loid)
+            INSERT INTO blob_loose (loid, cluster_id, state)
+            SELECT g.loid, cleanup_cluster.cluster_id, 'removed' FROM gone g RETURNING loid)
         SELECT count(*) INTO n FROM loose;
         DELETE FROM blob b USING blob_loose x
          WHERE b.loid = x.loid AND x.state = 'removed' AND b.cluster_id = cleanup_cluster.cluster_id;

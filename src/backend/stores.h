@@ -238,7 +238,7 @@ struct blob_source {
     pgk_status (*taken)(void *ctx, int64_t bytes, pgk_error *err);
     /* After the end. */
     pgk_status (*sum)(void *ctx, struct blob_sum *ret_sum, pgk_error *err);
-    int64_t bytes; /* -1: not known; a hint */
+    bool prompt; /* read() never waits long: it may be called with a transaction open */
 };
 
 /* Takes bytes that are read. What it answers but PGK_OK ends the get. */
@@ -247,6 +247,7 @@ struct blob_sink {
     /* They are going to come from the first one on, of this blob. Called again when it was replaced meanwhile. */
     pgk_status (*begin)(void *ctx, const struct blob_row *row, pgk_error *err);
     pgk_status (*write)(void *ctx, const void *data, size_t bytes, pgk_error *err);
+    bool prompt; /* write() never waits long: it may be called with a statement under way */
 };
 
 /* The graph that is put with blobs; as job_graph_ops.put. */

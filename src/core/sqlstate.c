@@ -13,6 +13,7 @@ const struct sqlstate_row sqlstate_rows[] = {
     {"PK001", PGK_ERR_FENCED, false},    /* fence(): the epoch has passed on */
     {"PK002", PGK_ERR_NOT_FOUND, false}, /* no such component, group or member */
     {"PK003", PGK_ERR_CONFLICT, false},  /* the group changed meanwhile */
+    {"PK004", PGK_ERR_CONFLICT, true},   /* a blob being written was taken for abandoned */
 
     /* the session or the server goes away; others come */
     {"57P01", PGK_ERR_CONNECTION, true}, /* admin_shutdown: also pg_terminate_backend() */

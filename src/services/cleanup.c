@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/text.h"
+#include "services/blobs.h"
 #include "services/graph_end.h"
 
 /* So many rows go in one transaction; fewer when that takes too long. */
@@ -24,6 +25,7 @@ pgk_status pgk_ha_cleanup_job(pgk_ha *ha, const pgk_token *token, const pgk_uuid
     struct store store = {.ha = NULL};
     struct call call;
     int64_t dropped = 0;
+    int64_t swept = 0;
 
     error_reset(err);
     pgk_status status = check_not_null(job_id, "job_id", origin, err);
@@ -43,6 +45,9 @@ pgk_status pgk_ha_cleanup_job(pgk_ha *ha, const pgk_token *token, const pgk_uuid
         graph_end_begin(&end, &store, job_id, origin, &store_id);
         status = ha->ops->recovery->cleanup_job(ha->backend, &write, job_id, &dropped, err);
         graph_end_finish(&end, status == PGK_OK);
+        if (status == PGK_OK) { /* the bytes of its blobs; what is left goes with the next one */
+            (void)blobs_sweep(&store, false, &swept, NULL);
+        }
         call_leave(&call);
     }
     store_close(&store);
@@ -81,6 +86,8 @@ static pgk_status cleanup_all(struct store *store, int64_t *removed, pgk_error *
             return status;
         }
         *removed += batch;
+        int64_t swept = 0;
+        (void)blobs_sweep(store, false, &swept, NULL); /* the bytes of its blobs */
         missed = batch < limit ? missed + 1 : 0;
         if (more && missed >= CLEANUP_SHORT_BATCHES) {
             return error_set(err, PGK_ERR_CONFLICT, "ha.cleanup_all",

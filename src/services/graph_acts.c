@@ -141,23 +141,38 @@ static const struct job_graph_ops *ops_of(const struct graph_act *act)
 /* ------------------------------------------------------------------ writes */
 
 /* Any write of unknown outcome may have been done: then it is the one to go on from. */
-static pgk_status put(struct graph_act *act, const struct store_write *write,
-                      const struct store_bytes *graph, pgk_error *err)
+static pgk_status put(const struct graph_act *act, const struct store_write *write, graph_put_fn fn,
+                      void *ctx, pgk_error *err)
 {
-    struct backend *backend = act->call.ha->backend;
-    const pgk_uuid *job_id = &act->entry->job_id;
-    const pgk_uuid *known = act->owned ? &act->op_id : NULL;
-
     for (size_t i = act->unsure_count; i > 0; i--) {
-        pgk_status status = ops_of(act)->put(backend, write, &act->store_id, job_id,
-                                             &act->unsure[i - 1], graph, err);
+        pgk_status status = fn(act, write, &act->unsure[i - 1], ctx, err);
 
         if (status != PGK_ERR_CONFLICT) {
             return status;
         }
         error_reset(err);
     }
-    return ops_of(act)->put(backend, write, &act->store_id, job_id, known, graph, err);
+    return fn(act, write, act->owned ? &act->op_id : NULL, ctx, err);
+}
+
+pgk_status graph_act_put(struct graph_act *act, graph_put_fn fn, void *ctx, pgk_error *err)
+{
+    struct store_write write = new_write(act);
+    pgk_status status = put(act, &write, fn, ctx, err);
+
+    if (status == PGK_OK) {
+        note(act, &write.op_id, 0, true);
+    } else if (status == PGK_ERR_OUTCOME_UNKNOWN) {
+        note_unsure(act, &write.op_id);
+    }
+    return status;
+}
+
+static pgk_status put_plain(const struct graph_act *act, const struct store_write *write,
+                            const pgk_uuid *known, void *ctx, pgk_error *err)
+{
+    return ops_of(act)->put(act->call.ha->backend, write, &act->store_id, &act->entry->job_id,
+                            known, ctx, err);
 }
 
 pgk_status pgk_job_graphs_put(pgk_job_graphs *store, const pgk_uuid *job_id, const void *graph,
@@ -183,14 +198,7 @@ pgk_status pgk_job_graphs_put(pgk_job_graphs *store, const pgk_uuid *job_id, con
     if (status != PGK_OK) {
         return status;
     }
-    struct store_write write = new_write(&act);
-
-    status = put(&act, &write, &bytes, err);
-    if (status == PGK_OK) {
-        note(&act, &write.op_id, 0, true);
-    } else if (status == PGK_ERR_OUTCOME_UNKNOWN) {
-        note_unsure(&act, &write.op_id);
-    }
+    status = graph_act_put(&act, put_plain, &bytes, err);
     graph_act_end(&act);
     return status;
 }

@@ -44,6 +44,12 @@ void graph_act_end(struct graph_act *act);
 /* The act has removed its graph. */
 void graph_act_gone(struct graph_act *act);
 
+/* How a graph is put: `known` is the write that the store goes on from, NULL: it does not own it. */
+typedef pgk_status (*graph_put_fn)(const struct graph_act *act, const struct store_write *write,
+                                   const pgk_uuid *known, void *ctx, pgk_error *err);
+/* Puts the act's graph by `fn` and notes what came of it. */
+pgk_status graph_act_put(struct graph_act *act, graph_put_fn fn, void *ctx, pgk_error *err);
+
 /* A recovery of all, in an act of no graph: rows are handed to graph_recovery_row. */
 struct graph_recovery {
     struct graph_act *act; /* NULL: nothing is owned */

@@ -465,6 +465,7 @@ const struct backend_ops postgres_backend = {
     .job_results = &postgres_job_results,
     .registry = &postgres_registry,
     .checkpoints = &postgres_checkpoints,
+    .blobs = &postgres_blobs,
     .recovery = &postgres_recovery,
     .job_graphs = &postgres_job_graphs,
 };

@@ -9,6 +9,7 @@
 extern const struct job_result_ops postgres_job_results;
 extern const struct registry_ops postgres_registry;
 extern const struct checkpoint_ops postgres_checkpoints;
+extern const struct blob_ops postgres_blobs;
 extern const struct recovery_ops postgres_recovery;
 
 /* The counter's part of postgres_checkpoints. */

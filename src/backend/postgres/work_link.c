@@ -20,7 +20,7 @@ pgk_status work_link_prepare(struct link *link, enum statement_id id, int64_t de
     return link_prepare(link, id, -1, deadline_ns, err);
 }
 
-static bool send_one(const struct link *link, const struct work *work)
+bool work_link_send_one(const struct link *link, const struct work *work)
 {
     const struct statement *statement = &statements[work->id];
     if (link->prepared[work->id]) {
@@ -41,7 +41,8 @@ static bool send_settings(const struct link *link, const struct settings *settin
     work_text(&first, path);
     link_limit(settings, limit);
     work_text(&first, limit);
-    bool sent = path != NULL && PQenterPipelineMode(link->conn) == 1 && send_one(link, &first);
+    bool sent =
+        path != NULL && PQenterPipelineMode(link->conn) == 1 && work_link_send_one(link, &first);
     free(path);
     return sent;
 }
@@ -50,9 +51,9 @@ bool work_link_send(const struct link *link, const struct work *work,
                     const struct settings *settings, bool streaming)
 {
     if (!link->pooled && !streaming) {
-        return send_one(link, work);
+        return work_link_send_one(link, work);
     }
-    return send_settings(link, settings, streaming) && send_one(link, work) &&
+    return send_settings(link, settings, streaming) && work_link_send_one(link, work) &&
            PQpipelineSync(link->conn) == 1;
 }
 
@@ -119,7 +120,7 @@ static bool send_large(struct backend *backend, const struct link *link, const s
         return false;
     }
     send_guard_begin(backend, &guard, PQsocket(link->conn), clock_now_ns() + limit_ns);
-    bool sent = send_settings(link, backend->settings, true) && send_one(link, work);
+    bool sent = send_settings(link, backend->settings, true) && work_link_send_one(link, work);
     *ret_sent = sent && !send_guard_ended(backend, &guard) && is_open(link);
     sent = *ret_sent && PQpipelineSync(link->conn) == 1 && PQflush(link->conn) == 0;
     return send_guard_end(backend, &guard) && sent && PQsetnonblocking(link->conn, 1) == 0;

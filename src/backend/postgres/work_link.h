@@ -29,6 +29,9 @@ static inline int64_t work_bytes_ns(const struct work *work)
 pgk_status work_link_prepare(struct link *link, enum statement_id id, int64_t deadline_ns,
                              pgk_error *err);
 
+/* Sends it, whatever comes before and after it. False: the connection is broken. */
+bool work_link_send_one(const struct link *link, const struct work *work);
+
 /* Sends it. `streaming`: in a pipeline, after sql/session/stream.sql. False: the connection is
  * broken. */
 bool work_link_send(const struct link *link, const struct work *work,

@@ -1,0 +1,37 @@
+/*
+ * backend/postgres/blobs.h - what the files of the blob store share. The caller's thread; blocks.
+ */
+#ifndef PGK_POSTGRES_BLOBS_H
+#define PGK_POSTGRES_BLOBS_H
+
+#include "backend/postgres/work.h"
+
+/* The columns of sql/blob/list.sql. */
+struct blob_row blob_row_of(const PGresult *row);
+
+/* NOT_FOUND. */
+pgk_status blob_find(struct backend *backend, const pgk_uuid *job_id, const pgk_blob_key *key,
+                     struct blob_row *ret_row, pgk_error *err);
+
+/* blob_get.c */
+pgk_status blob_get(struct backend *backend, const pgk_uuid *job_id, const pgk_blob_key *key,
+                    const struct blob_sink *sink, pgk_error *err);
+
+/* blob_put.c */
+pgk_status blob_put(struct backend *backend, const struct store_write *write,
+                    const pgk_uuid *job_id, const struct blob_source *sources, size_t count,
+                    const struct blob_graph *graph, pgk_error *err);
+
+/* Unlinks what is loose, as far as it goes: what is left goes with the next one. */
+void blob_sweep_loose(struct backend *backend);
+
+/* A put that is stored in one statement; *ret_loose: a sweep is worth it. */
+pgk_status blob_store(struct backend *backend, const struct store_write *write,
+                      const pgk_uuid *job_id, const struct blob_sum *sum, const void *data,
+                      bool *ret_loose, pgk_error *err);
+
+/* What became of a write whose session broke? OUTCOME_UNKNOWN: not to be learnt in time. */
+pgk_status blob_settle(struct backend *backend, int pid, bool pooled, const struct settle *settle,
+                       bool *ret_done, pgk_error *err);
+
+#endif

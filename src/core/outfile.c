@@ -1,0 +1,153 @@
+/* core/outfile.c - see outfile.h. */
+#include "core/outfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <pgkeeper/uuid.h>
+
+#include "core/error.h"
+#include "core/text.h"
+
+#define ORIGIN "file"
+
+static pgk_status failed(const struct outfile *file, const char *what, pgk_error *err)
+{
+    char reason[128];
+    char path[256];
+    const char *text = strerror_r(errno, reason, sizeof(reason));
+    text_excerpt(path, sizeof(path), file->path);
+    return error_set(err, PGK_ERR_IO, ORIGIN, "\"%s\" cannot be %s: %s", path, what, text);
+}
+
+static void new_name(struct outfile *file)
+{
+    pgk_uuid id;
+    char hex[PGK_UUID_HEX_SIZE];
+    pgk_uuid_new(&id);
+    pgk_uuid_format_hex(&id, hex);
+    text_format(file->name, sizeof(file->name), ".pgkeeper-%s", hex);
+}
+
+static int open_dir(const struct outfile *file)
+{
+    char dir[OUTFILE_PLACE_SIZE];
+    size_t length = (size_t)(file->last - file->path);
+    if (length >= sizeof(dir)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(dir, file->path, length);
+    dir[length] = '\0';
+    return open(length > 0 ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* One without a name leaves nothing behind, even of a process that is killed; not every file system has
+ * them. */
+static int open_file(struct outfile *file)
+{
+    int fd = openat(file->dir_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT || errno == EINVAL)) {
+        new_name(file);
+        fd = openat(file->dir_fd, file->name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+    }
+    return fd;
+}
+
+pgk_status outfile_open(struct outfile *file, const char *path, pgk_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    *file = (struct outfile){
+        .path = path, .dir_fd = -1, .fd = -1, .last = slash != NULL ? slash + 1 : path};
+    if (file->last[0] == '\0') {
+        errno = EISDIR;
+        return failed(file, "written", err);
+    }
+    file->dir_fd = open_dir(file);
+    if (file->dir_fd < 0) {
+        return failed(file, "written", err);
+    }
+    file->fd = open_file(file);
+    if (file->fd < 0) {
+        file->name[0] = '\0';
+        pgk_status status = failed(file, "written", err);
+        outfile_close(file);
+        return status;
+    }
+    return PGK_OK;
+}
+
+pgk_status outfile_write(struct outfile *file, const void *data, size_t bytes, pgk_error *err)
+{
+    const char *at = data;
+    while (bytes > 0) {
+        ssize_t done = write(file->fd, at, bytes);
+        if (done < 0 && errno == EINTR) {
+            continue;
+        }
+        if (done < 0) {
+            return failed(file, "written", err);
+        }
+        at += done;
+        bytes -= (size_t)done;
+    }
+    return PGK_OK;
+}
+
+pgk_status outfile_rewind(struct outfile *file, pgk_error *err)
+{
+    if (ftruncate(file->fd, 0) != 0 || lseek(file->fd, 0, SEEK_SET) != 0) {
+        return failed(file, "written", err);
+    }
+    return PGK_OK;
+}
+
+/* Gives it the name that it is then renamed from. */
+static bool link_name(struct outfile *file)
+{
+    char self[32];
+    if (file->name[0] != '\0') {
+        return true;
+    }
+    new_name(file);
+    text_format(self, sizeof(self), "/proc/self/fd/%d", file->fd);
+    if (linkat(AT_FDCWD, self, file->dir_fd, file->name, AT_SYMLINK_FOLLOW) == 0) {
+        return true;
+    }
+    file->name[0] = '\0';
+    return false;
+}
+
+pgk_status outfile_keep(struct outfile *file, pgk_error *err)
+{
+    if (fsync(file->fd) != 0) {
+        return failed(file, "flushed to disk", err);
+    }
+    if (!link_name(file) || renameat(file->dir_fd, file->name, file->dir_fd, file->last) != 0) {
+        return failed(file, "put into its place", err);
+    }
+    file->name[0] = '\0';
+    if (fsync(file->dir_fd) != 0) {
+        return failed(file, "flushed to disk", err);
+    }
+    return PGK_OK;
+}
+
+void outfile_close(struct outfile *file)
+{
+    if (file->name[0] != '\0') {
+        unlinkat(file->dir_fd, file->name, 0);
+        file->name[0] = '\0';
+    }
+    if (file->fd >= 0) {
+        close(file->fd);
+        file->fd = -1;
+    }
+    if (file->dir_fd >= 0) {
+        close(file->dir_fd);
+        file->dir_fd = -1;
+    }
+}

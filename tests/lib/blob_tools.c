@@ -1,0 +1,123 @@
+/* tests/lib/blob_tools.c - see blob_tools.h. */
+#include "blob_tools.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void blob_yard_open(struct blob_yard *yard, struct fixture *fixture)
+{
+    pgk_error err;
+    memset(yard, 0, sizeof(*yard));
+    yard->fixture = fixture;
+    snprintf(yard->dir, sizeof(yard->dir), "/tmp/pgk-yard-XXXXXX");
+    assert_non_null(mkdtemp(yard->dir));
+    yard->ha = handle_open(fixture, "yard", NULL);
+    STORE_WORKS(&err, pgk_ha_blobs(yard->ha, PGK_UNFENCED, &yard->blobs, &err));
+}
+
+void blob_yard_close(struct blob_yard *yard)
+{
+    DIR *dir = opendir(yard->dir);
+    assert_non_null(dir);
+    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            assert_int_equal(unlinkat(dirfd(dir), entry->d_name, 0), 0);
+        }
+    }
+    closedir(dir);
+    assert_int_equal(rmdir(yard->dir), 0);
+    pgk_blobs_free(yard->blobs);
+    handle_close(yard->ha);
+}
+
+const char *yard_path(struct blob_yard *yard, const char *name)
+{
+    char *path = yard->path[yard->next_path++ % 4];
+    snprintf(path, sizeof(yard->path[0]), "%s/%s", yard->dir, name);
+    return path;
+}
+
+int yard_files(const struct blob_yard *yard)
+{
+    int count = -2;
+    DIR *dir = opendir(yard->dir);
+    assert_non_null(dir);
+    while (readdir(dir) != NULL) {
+        count++;
+    }
+    closedir(dir);
+    return count;
+}
+
+void pattern_fill(unsigned char *buffer, size_t bytes, size_t offset, unsigned seed)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        uint64_t word = ((offset + i) / 8 + 1) * UINT64_C(0x9e3779b97f4a7c15) + seed;
+        word = (word ^ (word >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+        word = (word ^ (word >> 27)) * UINT64_C(0x94d049bb133111eb);
+        buffer[i] = (unsigned char)((word ^ (word >> 31)) >> 8 * ((offset + i) % 8));
+    }
+}
+
+unsigned char *pattern_new(size_t bytes, unsigned seed)
+{
+    unsigned char *buffer = malloc(bytes + 1);
+    assert_non_null(buffer);
+    pattern_fill(buffer, bytes, 0, seed);
+    return buffer;
+}
+
+void pattern_file(const char *path, size_t bytes, unsigned seed)
+{
+    unsigned char *buffer = pattern_new(bytes, seed);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(buffer, 1, bytes, file), bytes);
+    assert_int_equal(fclose(file), 0);
+    free(buffer);
+}
+
+bool pattern_is(const char *path, size_t bytes, unsigned seed)
+{
+    unsigned char *buffer = pattern_new(bytes, seed);
+    unsigned char *there = malloc(bytes + 1);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(there);
+    bool same = file != NULL && fread(there, 1, bytes + 1, file) == bytes &&
+                memcmp(buffer, there, bytes) == 0;
+    if (file != NULL) {
+        fclose(file);
+    }
+    free(buffer);
+    free(there);
+    return same;
+}
+
+int64_t objects_count(struct fixture *fixture)
+{
+    return db_int(fixture, "SELECT count(*) FROM pg_largeobject_metadata");
+}
+
+int64_t orphans_count(struct fixture *fixture)
+{
+    return db_int(fixture, "SELECT count(*) FROM (SELECT oid FROM pg_largeobject_metadata UNION "
+                           "SELECT loid FROM pg_largeobject) o"
+                           " WHERE NOT EXISTS (SELECT FROM pgkeeper.blob b WHERE b.loid = o.oid)");
+}
+
+int64_t loose_count(struct fixture *fixture)
+{
+    return db_int(fixture, "SELECT count(*) FROM pgkeeper.blob_loose");
+}
+
+void put_pattern(pgk_blobs *blobs, const pgk_uuid *job_id, size_t bytes, unsigned seed,
+                 pgk_blob_key *ret_key)
+{
+    pgk_error err;
+    unsigned char *data = pattern_new(bytes, seed);
+    STORE_WORKS(&err, pgk_blob_key_new_buffer(PGK_BLOB_PERMANENT, data, bytes, ret_key, &err));
+    STORE_WORKS(&err, pgk_blobs_put_buffer(blobs, job_id, ret_key, data, bytes, &err));
+    free(data);
+}
