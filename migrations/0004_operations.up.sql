@@ -89,23 +89,27 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     PERFORM set_config('pgkeeper.act', 'purge', true);
+    -- Materialized: a subquery that locks rows would find others each time a join asks it again.
     CASE purge.what
     WHEN 'results' THEN
-        DELETE FROM job_result r WHERE r.cluster_id = purge.cluster_id AND r.job_id IN (
+        WITH old AS MATERIALIZED (
             SELECT x.job_id FROM job_result x
              WHERE x.cluster_id = purge.cluster_id AND x.state = 'clean' AND x.clean_at <= before
-             ORDER BY x.clean_at LIMIT purge.batch FOR UPDATE SKIP LOCKED);
+             ORDER BY x.clean_at LIMIT purge.batch FOR UPDATE SKIP LOCKED)
+        DELETE FROM job_result r USING old o WHERE r.cluster_id = purge.cluster_id AND r.job_id = o.job_id;
     WHEN 'history' THEN
         -- The latest tenure of a group stays: take_over() closes it, and whoever led last may still say why it lost it.
-        DELETE FROM leader_history h WHERE (h.leadership_id, h.epoch) IN (
+        WITH old AS MATERIALIZED (
             SELECT x.leadership_id, x.epoch FROM leader_history x
              WHERE x.cluster_id = purge.cluster_id AND x.ended_at <= before
                AND EXISTS (SELECT FROM leader_history n WHERE n.leadership_id = x.leadership_id AND n.epoch > x.epoch)
-             LIMIT purge.batch FOR UPDATE SKIP LOCKED);
+             LIMIT purge.batch FOR UPDATE SKIP LOCKED)
+        DELETE FROM leader_history h USING old o WHERE h.leadership_id = o.leadership_id AND h.epoch = o.epoch;
     WHEN 'events' THEN
-        DELETE FROM event e WHERE e.id IN (
+        WITH old AS MATERIALIZED (
             SELECT x.id FROM event x WHERE x.cluster_id IN (purge.cluster_id, '*') AND x.at <= before
-             ORDER BY x.at LIMIT purge.batch FOR UPDATE SKIP LOCKED);
+             ORDER BY x.at LIMIT purge.batch FOR UPDATE SKIP LOCKED)
+        DELETE FROM event e USING old o WHERE e.id = o.id;
     ELSE
         RAISE EXCEPTION 'purge() takes results, history or events, not %', quote_nullable(purge.what)
             USING ERRCODE = 'invalid_parameter_value';
