@@ -30,7 +30,7 @@ total AS (
                       ORDER BY j.group_name) AS leaders
       FROM judged j),
 server AS (
-    SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS in_recovery,
+    SELECT split_part(current_setting('server_version'), ' ', 1) AS version, pg_is_in_recovery() AS in_recovery,
            current_setting('default_transaction_read_only')::boolean AS read_only, pg_postmaster_start_time() AS started_at),
 verdict AS (
     SELECT CASE WHEN v.in_recovery OR v.read_only OR t.groups = 0 OR t.leaderless > 0 THEN 2
