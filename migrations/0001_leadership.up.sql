@@ -95,7 +95,7 @@ COMMENT ON TABLE leadership IS 'One row per cluster id and group: its epoch and 
 COMMENT ON COLUMN leadership.id IS 'Object of the group''s advisory lock and of its fence; first argument of fence().';
 COMMENT ON COLUMN leadership.cluster_id IS 'high-availability.cluster-id of its masters.';
 COMMENT ON COLUMN leadership.group_name IS 'Unit of leadership: master when a process leads all its components, else the component''s name.';
-COMMENT ON COLUMN leadership.epoch IS 'Fencing token: timeline * 2^40 + counter; rises with every tenure, never falls. epoch_text() shows it as timeline.counter.';
+COMMENT ON COLUMN leadership.epoch IS 'Fencing token: timeline * 2^40 + counter; rises with every tenure, never falls. epoch_text() shows it as timeline.counter. The next one may be in use for a moment before it stands here: see tenure.';
 COMMENT ON COLUMN leadership.session_id IS 'Random id of the latest tenure.';
 COMMENT ON COLUMN leadership.member_id IS 'Who took it: member.id. No foreign key: rows of dead members may go.';
 COMMENT ON COLUMN leadership.taken_at IS 'When the epoch was raised.';
@@ -124,6 +124,38 @@ COMMENT ON COLUMN election_pause.cluster_id IS 'high-availability.cluster-id of 
 COMMENT ON COLUMN election_pause.reason IS 'Why, in words.';
 COMMENT ON COLUMN election_pause.paused_at IS 'Since when.';
 COMMENT ON COLUMN election_pause.paused_by IS 'Role that paused them.';
+
+-- Unlogged on purpose. A take-over is seen by everybody at its commit, and need not wait for the disk: what a crash of the
+-- server would forget it forgets as a whole, by emptying this table, and then no token passes the fence until somebody has
+-- taken over again. leadership says durably which epoch is next, so that none is given out twice.
+CREATE UNLOGGED TABLE tenure (
+    leadership_id      integer PRIMARY KEY,
+    epoch              bigint NOT NULL,
+    session_id         uuid,
+    member_id          integer NOT NULL,
+    taken_at           timestamptz NOT NULL,
+    granted_at         timestamptz NOT NULL,
+    take_over_mode     text NOT NULL,
+    heartbeat_ms       integer NOT NULL,
+    lease_ms           integer NOT NULL,
+    session_timeout_ms integer NOT NULL,
+    grace_ms           integer NOT NULL,
+    entered            boolean NOT NULL,
+    CONSTRAINT tenure_of_nobody_is_entered CHECK (entered OR session_id IS NOT NULL)
+) WITH (fillfactor = 10);
+COMMENT ON TABLE tenure IS 'One row per group that has been led: the only epoch that passes the fence now. Unlogged: emptied by a crash of the server and in a promoted standby, where nobody''s epoch passes until the next take-over.';
+COMMENT ON COLUMN tenure.leadership_id IS 'leadership.id.';
+COMMENT ON COLUMN tenure.epoch IS 'Its epoch; that of leadership, or the one after it while not entered.';
+COMMENT ON COLUMN tenure.session_id IS 'Random id of the tenure; empty: given up, or ended by hand, so that its epoch passes no more.';
+COMMENT ON COLUMN tenure.member_id IS 'Who took it: member.id.';
+COMMENT ON COLUMN tenure.taken_at IS 'When the epoch was raised.';
+COMMENT ON COLUMN tenure.granted_at IS 'When the tenure counts: taken_at plus the grace that had to be waited.';
+COMMENT ON COLUMN tenure.take_over_mode IS 'As in leadership.';
+COMMENT ON COLUMN tenure.heartbeat_ms IS 'As in leadership.';
+COMMENT ON COLUMN tenure.lease_ms IS 'As in leadership.';
+COMMENT ON COLUMN tenure.session_timeout_ms IS 'As in leadership.';
+COMMENT ON COLUMN tenure.grace_ms IS 'Grace of its leader''s profile, milliseconds.';
+COMMENT ON COLUMN tenure.entered IS 'Has it been entered into leadership and leader_history, which is durable? False for the first millisecond, and when the leader died in it: the successor then enters both.';
 
 CREATE TABLE leader (
     cluster_id   text NOT NULL,
@@ -264,6 +296,27 @@ COMMENT ON FUNCTION is_alive(integer) IS 'Is the lock of this member held, that 
 -- around their writes; empty means: by hand. They call set_config() rather than have a SET clause, because only a
 -- superuser may make functions with a SET clause for a setting of our own; an error undoes it with the writes.
 
+CREATE FUNCTION be_durable() RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+END $$;
+COMMENT ON FUNCTION be_durable() IS 'Has this transaction''s commit wait for the disk. An epoch in leadership that others see must not be forgotten by a crash: the one after it may be given out on its strength.';
+
+CREATE FUNCTION guard_tenure() RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION 'tenure of leadership %: the epoch never falls (% to %)', OLD.leadership_id, OLD.epoch, NEW.epoch
+        USING ERRCODE = 'check_violation', HINT = 'To fence the present leader raise leadership.epoch.';
+END $$;
+COMMENT ON FUNCTION guard_tenure() IS 'Trigger: an epoch that has passed on never passes the fence again.';
+CREATE TRIGGER guard_row AFTER UPDATE ON tenure
+    FOR EACH ROW WHEN (NEW.epoch < OLD.epoch OR NEW.leadership_id <> OLD.leadership_id) EXECUTE FUNCTION guard_tenure();
+
 CREATE FUNCTION guard_leadership() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
@@ -279,9 +332,13 @@ BEGIN
             OLD.id, OLD.group_name, OLD.epoch, NEW.epoch
             USING ERRCODE = 'check_violation', HINT = 'Raise the epoch to fence the present leader.';
     END IF;
-    IF NEW.epoch <> OLD.epoch THEN
+    IF (NEW.epoch, NEW.session_id, NEW.released_at) IS DISTINCT FROM (OLD.epoch, OLD.session_id, OLD.released_at) THEN
         -- Whoever changes the epoch waits for the fenced writes of the old one, also by hand.
         PERFORM pg_advisory_xact_lock(lock_class('leader'), NEW.id);
+        PERFORM be_durable();
+        UPDATE tenure t SET epoch = greatest(t.epoch, NEW.epoch), session_id = NULL, entered = true WHERE t.leadership_id = NEW.id;
+    END IF;
+    IF NEW.epoch <> OLD.epoch THEN
         UPDATE leader_history h
            SET end_reason = coalesce(h.end_reason, 'fenced'),
                end_detail = coalesce(h.end_detail, format('epoch raised by hand by %s', session_user))
@@ -344,9 +401,8 @@ BEGIN
     END IF;
     PERFORM pg_advisory_xact_lock_shared(lock_class('leader'), fence.leadership_id);
     -- A statement of its own: its snapshot is taken after the lock was.
-    PERFORM FROM leadership l
-      WHERE l.id = fence.leadership_id AND l.epoch = fence.epoch
-        AND l.session_id IS NOT NULL AND l.released_at IS NULL;
+    PERFORM FROM tenure t
+      WHERE t.leadership_id = fence.leadership_id AND t.epoch = fence.epoch AND t.session_id IS NOT NULL;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'fenced: epoch % of leadership % has passed on', epoch_text(fence.epoch), fence.leadership_id
             USING ERRCODE = 'PK001', HINT = 'Another leader may have taken over: stop, and wait to be granted again.';
@@ -429,31 +485,90 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION await_leadership(integer, integer) IS 'Takes the lock of a group for this transaction, waiting at most slice_ms; then SQLSTATE 55P03. The slice bounds how long the wait holds back VACUUM.';
 
+CREATE FUNCTION enter_tenure(leadership_id integer, epoch bigint) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+DECLARE
+    l leadership;
+    t tenure;
+BEGIN
+    -- The row first, as whoever changes it by hand.
+    SELECT * INTO l FROM leadership x WHERE x.id = enter_tenure.leadership_id FOR UPDATE;
+    SELECT * INTO t FROM tenure x WHERE x.leadership_id = enter_tenure.leadership_id;
+    IF t.epoch IS DISTINCT FROM enter_tenure.epoch OR t.session_id IS NULL THEN
+        RAISE EXCEPTION 'fenced: epoch % of leadership % has passed on', epoch_text(enter_tenure.epoch), enter_tenure.leadership_id
+            USING ERRCODE = 'PK001';
+    END IF;
+    IF t.entered THEN
+        RETURN pg_backend_pid();
+    END IF;
+    PERFORM be_durable();
+    PERFORM set_config('pgkeeper.act', 'take_over', true);
+    UPDATE leadership x
+       SET epoch = t.epoch, session_id = t.session_id, member_id = t.member_id,
+           taken_at = t.taken_at, granted_at = t.granted_at, released_at = NULL,
+           take_over_mode = t.take_over_mode, heartbeat_ms = t.heartbeat_ms, lease_ms = t.lease_ms,
+           session_timeout_ms = t.session_timeout_ms,
+           -- Until a clean end the longest grace counts: the leader before the last one may still believe.
+           grace_ms = greatest(t.grace_ms, (extract(epoch FROM t.granted_at - t.taken_at) * 1000)::integer,
+                               CASE WHEN l.released_at IS NULL THEN l.grace_ms END),
+           handover_to = NULL, handover_from = NULL, handover_until = NULL, handover_by = NULL
+     WHERE x.id = l.id;
+    UPDATE leader r
+       SET epoch = t.epoch, session_id = NULL, address = NULL, confirmed_at = NULL
+     WHERE r.cluster_id = l.cluster_id AND r.group_name = l.group_name;
+    -- The latest tenure is the one that may be open. Its leader may be reporting its end at this very moment, from a
+    -- session without our lock.
+    UPDATE leader_history h
+       SET ended_at = t.taken_at,
+           end_reason = CASE
+               WHEN h.end_reason IS NOT NULL THEN h.end_reason
+               WHEN t.epoch >> 40 > l.epoch >> 40 THEN 'promoted'
+               WHEN pg_postmaster_start_time() > h.began_at THEN 'server_restarted'
+               ELSE 'lost' END
+     WHERE h.leadership_id = l.id AND (h.ended_at IS NULL OR h.ended_at > t.taken_at)
+       AND h.epoch = (SELECT max(x.epoch) FROM leader_history x WHERE x.leadership_id = l.id);
+    INSERT INTO leader_history (leadership_id, epoch, cluster_id, group_name, session_id, member_id, member_name,
+                                take_over_mode, began_at, granted_at, began_after)
+    VALUES (l.id, t.epoch, l.cluster_id, l.group_name, t.session_id, t.member_id,
+            coalesce((SELECT m.name FROM member m WHERE m.id = t.member_id), t.member_id::text),
+            t.take_over_mode, t.taken_at, t.granted_at,
+            CASE WHEN l.session_id IS NULL THEN 'nobody'
+                 WHEN l.released_at IS NULL THEN 'loss' ELSE 'release' END);
+    UPDATE tenure x SET entered = true WHERE x.leadership_id = l.id;
+    PERFORM set_config('pgkeeper.act', '', true);
+    RETURN pg_backend_pid();
+END $$;
+COMMENT ON FUNCTION enter_tenure(integer, bigint) IS 'Enters a tenure that take_over() began into leadership and leader_history, durably, closes the former one and empties its leader records. Returns the backend pid, as a heartbeat does; raises PK001 when leadership has passed on. Safe to repeat.';
+
 CREATE FUNCTION take_over(
     leadership_id integer, member_id integer, session_id uuid, take_over_mode text,
-    heartbeat_ms integer, lease_ms integer, session_timeout_ms integer, grace_ms integer, slice_ms integer DEFAULT 0)
+    heartbeat_ms integer, lease_ms integer, session_timeout_ms integer, grace_ms integer, slice_ms integer DEFAULT 0,
+    early boolean DEFAULT false)
 RETURNS TABLE (outcome text, epoch bigint, wait_ms integer, holder integer)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 #variable_conflict use_column
 DECLARE
-    class       CONSTANT integer := lock_class('leadership');
-    timeline    CONSTANT bigint := ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint; -- fails in recovery
-    member_name CONSTANT text := (SELECT m.name FROM member m WHERE m.id = take_over.member_id);
-    act         text := set_config('pgkeeper.act', 'take_over', true);
-    free        boolean := false;
-    before      leadership;
-    moment      timestamptz;
+    class    CONSTANT integer := lock_class('leadership');
+    timeline CONSTANT bigint := ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint; -- fails in recovery
+    free     boolean := false;
+    before   record;
+    moment   timestamptz;
 BEGIN
     -- Everything that can be is done before the lock is free: from then on the group has no leader.
     LOOP
-        SELECT * INTO before FROM leadership l WHERE l.id = take_over.leadership_id;
+        SELECT l.id, l.epoch, l.session_id, l.member_id, l.released_at, l.grace_ms, l.handover_to, l.handover_from, l.handover_until,
+               t.epoch AS present, t.entered, p.cluster_id IS NOT NULL AS paused INTO before
+          FROM leadership l LEFT JOIN tenure t ON t.leadership_id = l.id LEFT JOIN election_pause p ON p.cluster_id = l.cluster_id
+         WHERE l.id = take_over.leadership_id;
         holder := before.member_id;
         epoch := before.epoch;
         IF before.id IS NULL THEN
             outcome := 'missing';
-        ELSIF EXISTS (SELECT FROM election_pause p WHERE p.cluster_id = before.cluster_id) THEN
+        ELSIF before.paused THEN
             outcome := 'paused'; wait_ms := 1000;
         ELSIF before.handover_until > clock_timestamp() AND (
                   (before.handover_to IS NULL AND before.handover_from = take_over.member_id)
@@ -485,52 +600,45 @@ BEGIN
         EXIT WHEN NOT free;
     END LOOP;
     IF outcome IS NOT NULL THEN
-        act := set_config('pgkeeper.act', '', true);
         RETURN NEXT; RETURN; -- the locks of this transaction end with it
     END IF;
     -- From here on an error makes the library close the session, which frees the lock.
     IF NOT pg_try_advisory_lock(class, take_over.leadership_id) THEN
         RAISE EXCEPTION 'the lock of leadership % is held by another session although this transaction holds it', before.id;
     END IF;
-    moment := clock_timestamp();
-    wait_ms := CASE WHEN take_over.take_over_mode = 'exclusive' AND before.session_id IS NOT NULL AND before.released_at IS NULL
+    IF NOT before.entered THEN -- its leader died too soon
+        PERFORM enter_tenure(before.id, before.present);
+        SELECT l.*, l.epoch AS present, false AS entered INTO before FROM leadership l WHERE l.id = take_over.leadership_id;
+        holder := before.member_id;
+    END IF;
+    -- Early, that is before it is durable: only on the epoch next to one that is, and only where nobody's grace depends on it.
+    early := coalesce(early AND take_over.take_over_mode = 'immediate' AND before.entered AND before.present = before.epoch
+                      AND timeline = before.epoch >> 40 AND take_over.grace_ms <= before.grace_ms, false);
+    -- After a crash of the server the next epoch may have been given out, to one who led without a trace.
+    epoch := ((greatest(timeline, before.epoch >> 40) << 40) | (before.epoch & ((1::bigint << 40) - 1)))
+             + CASE WHEN before.present IS NULL AND before.session_id IS NOT NULL THEN 2 ELSE 1 END;
+    wait_ms := CASE WHEN take_over.take_over_mode = 'exclusive' AND before.session_id IS NOT NULL
+                         AND (before.released_at IS NULL OR before.present IS NULL)
                     THEN greatest(take_over.grace_ms, before.grace_ms) ELSE 0 END;
-    UPDATE leadership l
-       SET epoch = ((greatest(timeline, l.epoch >> 40) << 40) | (l.epoch & ((1::bigint << 40) - 1))) + 1,
-           session_id = take_over.session_id, member_id = take_over.member_id,
-           taken_at = moment, granted_at = moment + take_over.wait_ms * interval '1 ms', released_at = NULL,
-           take_over_mode = take_over.take_over_mode, heartbeat_ms = take_over.heartbeat_ms,
-           lease_ms = take_over.lease_ms, session_timeout_ms = take_over.session_timeout_ms,
-           -- Until a clean end the longest grace counts: the leader before the last one may still believe.
-           grace_ms = greatest(take_over.grace_ms, CASE WHEN before.released_at IS NULL THEN before.grace_ms END),
-           handover_to = NULL, handover_from = NULL, handover_until = NULL, handover_by = NULL
-     WHERE l.id = before.id
-    RETURNING 'taken', l.epoch INTO outcome, epoch;
-    UPDATE leader r
-       SET epoch = take_over.epoch, session_id = NULL, address = NULL, confirmed_at = NULL
-     WHERE r.cluster_id = before.cluster_id AND r.group_name = before.group_name;
-    -- The latest tenure is the one that may be open. Its leader may be reporting its end at this very moment, from a
-    -- session without our lock.
-    UPDATE leader_history h
-       SET ended_at = moment,
-           end_reason = CASE
-               WHEN h.end_reason IS NOT NULL THEN h.end_reason
-               WHEN timeline > before.epoch >> 40 THEN 'promoted'
-               WHEN pg_postmaster_start_time() > h.began_at THEN 'server_restarted'
-               ELSE 'lost' END
-     WHERE h.leadership_id = before.id AND (h.ended_at IS NULL OR h.ended_at > moment)
-       AND h.epoch = (SELECT max(x.epoch) FROM leader_history x WHERE x.leadership_id = before.id);
-    INSERT INTO leader_history (leadership_id, epoch, cluster_id, group_name, session_id, member_id, member_name,
-                                take_over_mode, began_at, granted_at, began_after)
-    VALUES (before.id, take_over.epoch, before.cluster_id, before.group_name, take_over.session_id, take_over.member_id,
-            coalesce(member_name, take_over.member_id::text), take_over.take_over_mode, moment,
-            moment + take_over.wait_ms * interval '1 ms',
-            CASE WHEN before.session_id IS NULL THEN 'nobody'
-                 WHEN before.released_at IS NULL THEN 'loss' ELSE 'release' END);
-    act := set_config('pgkeeper.act', '', true);
+    outcome := CASE WHEN early THEN 'early' ELSE 'taken' END;
+    moment := clock_timestamp();
+    UPDATE tenure t
+       SET epoch = take_over.epoch, session_id = take_over.session_id, member_id = take_over.member_id, taken_at = moment,
+           granted_at = moment + take_over.wait_ms * interval '1 ms', take_over_mode = take_over.take_over_mode,
+           heartbeat_ms = take_over.heartbeat_ms, lease_ms = take_over.lease_ms,
+           session_timeout_ms = take_over.session_timeout_ms, grace_ms = take_over.grace_ms, entered = false
+     WHERE t.leadership_id = before.id;
+    IF NOT FOUND THEN
+        INSERT INTO tenure VALUES (before.id, take_over.epoch, take_over.session_id, take_over.member_id, moment,
+            moment + take_over.wait_ms * interval '1 ms', take_over.take_over_mode, take_over.heartbeat_ms, take_over.lease_ms,
+            take_over.session_timeout_ms, take_over.grace_ms, false);
+    END IF;
+    IF NOT early THEN
+        PERFORM enter_tenure(before.id, epoch);
+    END IF;
     RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION take_over(integer, integer, uuid, text, integer, integer, integer, integer, integer) IS 'Takes the lock of a group for this session, waiting at most slice_ms for it, and raises the epoch and opens a tenure, all in one transaction. outcome: taken (holder led before); busy (holder leads); reserved (a hand-over to somebody else is under way for wait_ms); paused (elections are: ask again after wait_ms); missing. taken with wait_ms > 0: grant only after that. announce_tenure() is to follow.';
+COMMENT ON FUNCTION take_over(integer, integer, uuid, text, integer, integer, integer, integer, integer, boolean) IS 'Takes the lock of a group for this session, waiting at most slice_ms for it, and raises the epoch that passes the fence. outcome: taken (holder led before; the tenure is entered, see enter_tenure()); early (taken, but not entered: call enter_tenure() next; only if early was asked for, immediate mode); busy (holder leads); reserved (a hand-over to somebody else is under way for wait_ms); paused (elections are: ask again after wait_ms); missing. taken with wait_ms > 0: grant only after that. announce_tenure() is to follow.';
 
 CREATE FUNCTION announce_tenure(leadership_id integer, epoch bigint, act text) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
@@ -582,10 +690,14 @@ DECLARE
     l       leadership;
     outcome text := 'done';
 BEGIN
-    -- A crash may forget a release: the successor then takes it for a loss. Its own commit waits for both.
-    PERFORM set_config('synchronous_commit', 'off', true);
     -- Fenced writes in flight end first; later ones are refused.
     PERFORM pg_advisory_xact_lock(lock_class('leader'), release.leadership_id);
+    IF EXISTS (SELECT FROM tenure t WHERE t.leadership_id = release.leadership_id AND t.epoch = release.epoch AND NOT t.entered) THEN
+        PERFORM enter_tenure(release.leadership_id, release.epoch);
+    ELSE
+        -- A crash may forget a release: the successor then takes it for a loss.
+        PERFORM set_config('synchronous_commit', 'off', true);
+    END IF;
     SELECT * INTO l FROM leadership x WHERE x.id = release.leadership_id FOR UPDATE;
     IF l.epoch IS DISTINCT FROM release.epoch OR l.session_id IS DISTINCT FROM release.session_id
        OR l.released_at IS NOT NULL THEN
@@ -600,6 +712,7 @@ BEGIN
                handover_until = CASE WHEN x.handover_until > clock_timestamp() THEN x.handover_until
                                      ELSE clock_timestamp() + release.stand_back_ms * interval '1 ms' END
          WHERE x.id = l.id;
+        UPDATE tenure t SET session_id = NULL WHERE t.leadership_id = l.id AND t.epoch = l.epoch;
         UPDATE leader r SET session_id = NULL, address = NULL, confirmed_at = NULL
          WHERE r.cluster_id = l.cluster_id AND r.group_name = l.group_name AND r.session_id = release.session_id;
         PERFORM set_config('pgkeeper.act', '', true);
@@ -647,7 +760,10 @@ BEGIN
     INSERT INTO leader (cluster_id, component, group_name, epoch)
     SELECT cluster_id, group_name, group_name, 0 FROM leadership WHERE id = scratch;
     PERFORM take_over(scratch, 0, gen_random_uuid(), 'exclusive', 1, 1, 1, 1);
-    PERFORM release(scratch, l.epoch, l.session_id, 'resigned', true, 0) FROM leadership l WHERE l.id = scratch;
+    PERFORM release(scratch, t.epoch, t.session_id, 'resigned', true, 0) FROM tenure t WHERE t.leadership_id = scratch;
+    PERFORM take_over(scratch, 0, gen_random_uuid(), 'immediate', 1, 1, 1, 1, 1, true);
+    PERFORM enter_tenure(scratch, t.epoch) FROM tenure t WHERE t.leadership_id = scratch;
+    PERFORM pg_advisory_unlock(lock_class('leadership'), scratch);
     RAISE EXCEPTION 'rehearsed' USING ERRCODE = 'PK000';
 EXCEPTION WHEN SQLSTATE 'PK000' THEN
     NULL; -- all undone
@@ -666,6 +782,9 @@ DECLARE
     l leadership;
     r leader;
 BEGIN
+    -- An address stands under a tenure that everybody can read of.
+    PERFORM enter_tenure(t.leadership_id, t.epoch) FROM tenure t
+      WHERE t.leadership_id = confirm.leadership_id AND t.epoch = confirm.epoch AND NOT t.entered;
     PERFORM fence(confirm.leadership_id, confirm.epoch);
     SELECT * INTO STRICT l FROM leadership x WHERE x.id = confirm.leadership_id;
     IF l.session_id IS DISTINCT FROM confirm.session_id THEN
@@ -758,6 +877,8 @@ AS $$
 DECLARE
     l leadership := find_leadership(request_handover.cluster_id, request_handover.what);
 BEGIN
+    PERFORM enter_tenure(t.leadership_id, t.epoch) FROM tenure t WHERE t.leadership_id = l.id AND NOT t.entered;
+    SELECT * INTO l FROM leadership x WHERE x.id = l.id;
     IF NOT is_held(l.id) OR l.released_at IS NOT NULL THEN
         RAISE EXCEPTION 'group "%" has no leader that could hand over', l.group_name USING ERRCODE = 'PK002';
     END IF;
@@ -807,6 +928,7 @@ BEGIN
     IF holder IS NULL THEN
         RETURN false;
     END IF;
+    PERFORM enter_tenure(t.leadership_id, t.epoch) FROM tenure t WHERE t.leadership_id = l.id AND NOT t.entered;
     UPDATE leader_history h
        SET end_reason = 'kicked', end_detail = format('by %s', session_user)
      WHERE h.leadership_id = l.id AND h.ended_at IS NULL;

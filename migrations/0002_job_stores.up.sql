@@ -225,9 +225,9 @@ COMMENT ON FUNCTION job_hex(uuid) IS 'A job id as tools write it: 32 hex digits.
 CREATE FUNCTION tenure_is_live(leadership_id integer, epoch bigint) RETURNS boolean
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $$
-    SELECT EXISTS (SELECT FROM leadership l
-                    WHERE l.id = tenure_is_live.leadership_id AND l.epoch = tenure_is_live.epoch
-                      AND l.session_id IS NOT NULL AND l.released_at IS NULL AND is_held(l.id))
+    SELECT EXISTS (SELECT FROM tenure t
+                    WHERE t.leadership_id = tenure_is_live.leadership_id AND t.epoch = tenure_is_live.epoch
+                      AND t.session_id IS NOT NULL AND is_held(t.leadership_id))
 $$;
 COMMENT ON FUNCTION tenure_is_live(integer, bigint) IS 'Does this epoch lead right now: is it the latest, not released, and its lock held?';
 
@@ -256,7 +256,7 @@ $$;
 COMMENT ON FUNCTION claim_graphs(uuid, pg_snapshot) IS 'Notes that a store has recovered all graphs of a snapshot, which it owns from then on. A function, so that the query that hands them out stays one that the server sends row by row: with an UPDATE in it all rows would be collected first.';
 
 -- Called by every write of the library. Neither SECURITY DEFINER nor a search_path of its own, which would cost it a third
--- more: it acts with the rights of the caller, who reads leadership, on a session whose search_path the library has set.
+-- more: it acts with the rights of the caller, who reads tenure, on a session whose search_path the library has set.
 CREATE FUNCTION may_write(leadership_id integer, epoch bigint) RETURNS boolean
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -271,9 +271,8 @@ BEGIN
     END IF;
     locked := pg_advisory_xact_lock_shared(lock_class('leader'), may_write.leadership_id);
     -- A statement of its own: its snapshot is taken after the lock was.
-    PERFORM FROM leadership l
-      WHERE l.id = may_write.leadership_id AND l.epoch = may_write.epoch
-        AND l.session_id IS NOT NULL AND l.released_at IS NULL;
+    PERFORM FROM tenure t
+      WHERE t.leadership_id = may_write.leadership_id AND t.epoch = may_write.epoch AND t.session_id IS NOT NULL;
     IF NOT FOUND THEN
         RETURN fence(may_write.leadership_id, may_write.epoch);
     END IF;

@@ -100,7 +100,7 @@ GRANT USAGE ON SCHEMA :"schema" TO :"application", :"monitor", :"operator";
 -- Functions by name, so that a new signature needs no new line; each must exist.
 CREATE TEMPORARY TABLE pgkeeper_grants ON COMMIT DROP AS
 SELECT w.name, w.role_name, p.oid AS found
-  FROM (SELECT unnest('{fence, join_member, enroll, withdraw_member, watch_member, take_over, release, announce_tenure,
+  FROM (SELECT unnest('{fence, join_member, enroll, withdraw_member, watch_member, take_over, enter_tenure, release, announce_tenure,
                         report_end, rehearse, confirm, withdraw, listen, channel, is_held, is_alive, epoch_text, lock_class,
                         may_write, claim_graphs, live_owners, job_hex, cleanup_job, cleanup_cluster, blob_store, blob_begin,
                         blob_write, blob_publish, blob_publish_all, blob_leave, blob_read, blob_remove, blob_remove_job,
@@ -120,10 +120,10 @@ SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', g.found::regprocedure, g.rol
 \gexec
 
 SELECT format('GRANT SELECT ON %I.%I TO %I', :'schema', w.name, w.role_name)
-  FROM (SELECT unnest('{schema_meta, member, leadership, leader, blob, stat_leaders, stat_contenders, stat_pauses, stat_schema, stat_jobs,
+  FROM (SELECT unnest('{schema_meta, member, leadership, tenure, leader, blob, stat_leaders, stat_contenders, stat_pauses, stat_schema, stat_jobs,
                         stat_results, stat_checkpoints, stat_summary, stat_blobs}'::text[]), :'application'
         UNION ALL
-        SELECT unnest('{schema_meta, schema_history, leadership, leader, leader_history, event, stat_leaders, stat_contenders,
+        SELECT unnest('{schema_meta, schema_history, leadership, tenure, leader, leader_history, event, stat_leaders, stat_contenders,
                         job_store, job_status, checkpoint_counter, stat_jobs, stat_results, stat_checkpoints, stat_summary,
                         blob, blob_loose, stat_blobs, stat_pauses, stat_schema}'::text[]),
                :'monitor') AS w(name, role_name)

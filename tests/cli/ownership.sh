@@ -26,6 +26,7 @@ owners() { # WANTED, by the function and by the view
 
 value "INSERT INTO pgkeeper.leadership (id, cluster_id, group_name, epoch, session_id, member_id, taken_at) OVERRIDING SYSTEM VALUE
     VALUES (1001, 'c', 'one', 7, gen_random_uuid(), 1, now()), (1002, 'c', 'two', 9, gen_random_uuid(), 2, now())" >/dev/null
+value "INSERT INTO pgkeeper.tenure SELECT id, epoch, session_id, member_id, now(), now(), 'immediate', 1, 1, 1, 1, true FROM pgkeeper.leadership" >/dev/null
 mkfifo "$work/leader"
 psql --no-psqlrc --quiet --tuples-only --no-align <"$work/leader" >"$work/leader.out" 2>&1 &
 children+=($!)
@@ -75,6 +76,7 @@ until_true 20 gone
 owners ""
 # An unfenced store may then remove it; the next start forgets the stores of tenures that are over.
 answers "done|{}" "EXECUTE remove_(NULL, NULL, 'c', $(id 01), NULL, NULL)"
+value "UPDATE pgkeeper.tenure SET session_id = gen_random_uuid() WHERE leadership_id = 1002" >/dev/null
 answers "done" "EXECUTE start_(1002, 10, 'c', $(id a4), false)"
 same "a1 a4" "SELECT string_agg(right(store_id::text, 2), ' ' ORDER BY store_id) FROM pgkeeper.job_store"
 echo "ownership: all as expected"

@@ -40,20 +40,25 @@ static void test_disk_full__leader_alive__goes_on_leading_with_a_clear_status(vo
     check_history(fixture);
 }
 
-static void test_disk_full__leader_killed__standby_leads_when_there_is_room(void **state)
+static void
+test_disk_full__leader_killed__standby_leads_and_is_entered_when_there_is_room(void **state)
 {
     struct fixture *fixture = *state;
     struct process *a = contest_start(fixture, "a", NULL);
     int64_t epoch = contest_granted(a);
-    struct process *b = contest_start(fixture, "b", NULL);
+    struct process *b = contest_start(fixture, "b", "--no-confirm", NULL);
     contest_ready(fixture, "b");
     disk_fills(fixture);
     process_kill(a);
-    process_expect(b, "error dispatcher PGK_ERR_RESOURCE", WAIT_LONG_MS);
-    assert_int_equal(process_count(b, "grant "), 0);
+    process_expect(b, "grant ", WAIT_LONG_MS);
+    contest_ask(b, "confirm somewhere", "confirmed dispatcher PGK_ERR_RESOURCE");
+    wait_pause_ms(2500); /* longer than any time-out of a lease */
+    assert_int_equal(process_count(b, "revoke "), 0);
     assert_int_equal(db_int(fixture, "SELECT epoch FROM pgkeeper.leadership"), epoch);
     disk_has_room(fixture);
-    assert_true(contest_granted(b) > epoch);
+    db_wait(fixture, "t", WAIT_LONG_MS, "SELECT epoch > %lld FROM pgkeeper.leadership",
+            (long long)epoch);
+    contest_ask(b, "confirm somewhere", "confirmed dispatcher PGK_OK");
     check_reasons(fixture, "master", "lost");
     check_history(fixture);
 }
@@ -62,7 +67,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         DB_TEST(test_disk_full__leader_alive__goes_on_leading_with_a_clear_status),
-        DB_TEST(test_disk_full__leader_killed__standby_leads_when_there_is_room),
+        DB_TEST(test_disk_full__leader_killed__standby_leads_and_is_entered_when_there_is_room),
     };
     return cmocka_run_group_tests_name("disk_full", tests, fixture_group_setup,
                                        fixture_group_teardown);

@@ -187,9 +187,11 @@ static void run(PGconn *conn, const char *statement, const char *expected_sqlsta
     finish(conn, expected_sqlstate);
 }
 
-/* Writes the one-statement form of a fenced insert for the present epoch. */
+/* Writes the one-statement form of a fenced insert for the present epoch, which is made somebody's:
+ * it was given up, or raised by hand. */
 static void fenced_insert(struct fixture *fixture, char *out, size_t size)
 {
+    db_exec(fixture, "UPDATE pgkeeper.tenure SET session_id = gen_random_uuid()");
     int64_t id = db_int(fixture, "SELECT id FROM pgkeeper.leadership");
     int64_t epoch = db_int(fixture, "SELECT epoch FROM pgkeeper.leadership");
     snprintf(out, size,
@@ -211,7 +213,6 @@ static void test_fence__write_and_raise_in_each_order__old_epoch_never_commits_l
     check_ends(fixture, "resigned");
     PGconn *writer = db_connect(fixture->conninfo);
     PGconn *raiser = db_connect(fixture->conninfo);
-    db_exec(fixture, "UPDATE pgkeeper.leadership SET released_at = NULL");
     /* The writer is first: the raise waits for its commit. */
     fenced_insert(fixture, insert, sizeof(insert));
     run(writer, "BEGIN", "00000");

@@ -4,6 +4,7 @@
  * milliseconds, sessions back, epochs rising, no two believers in `exclusive`, and the history tells the true reason.
  */
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "contest.h"
@@ -194,6 +195,87 @@ static void test_server__postmaster_killed__election_goes_on(void **state)
     settled(&scene, RESTARTED);
 }
 
+/* `b` has taken over from `a`, killed, but cannot enter its tenure: somebody holds the row. */
+static PGconn *lead_unentered(struct scene *scene)
+{
+    PGconn *holder = db_connect(scene->fixture->conninfo);
+    scene->all[0] = contest_start(scene->fixture, "a", NULL);
+    scene->epoch = contest_granted(scene->all[0]);
+    scene->all[1] = contest_start(scene->fixture, "b", "--no-confirm", NULL);
+    contest_ready(scene->fixture, "b");
+    PQclear(PQexec(holder, "BEGIN"));
+    PQclear(PQexec(holder, "SELECT FROM pgkeeper.leadership FOR UPDATE"));
+    assert_int_equal(PQtransactionStatus(holder), PQTRANS_INTRANS);
+    process_kill(scene->all[0]);
+    process_expect(scene->all[1], "grant ", WAIT_LONG_MS);
+    assert_int_equal(db_int(scene->fixture, "SELECT epoch FROM pgkeeper.leadership"), scene->epoch);
+    assert_int_equal(db_int(scene->fixture, "SELECT epoch FROM pgkeeper.tenure WHERE NOT entered"),
+                     scene->epoch + 1);
+    return holder;
+}
+
+static void check_fence(struct scene *scene, int64_t epoch, const char *sqlstate)
+{
+    assert_string_equal(db_try(scene->fixture,
+                               "SELECT pgkeeper.fence(id, %lld) FROM pgkeeper.leadership",
+                               (long long)epoch),
+                        sqlstate);
+}
+
+/* Granted before it is durable: what a crash of the server forgets, it forgets for everybody. */
+static void
+test_server__crash_before_the_tenure_is_entered__neither_token_passes_again(void **state)
+{
+    struct scene scene = {.fixture = *state, .mode = "immediate"};
+    pgk_error err;
+    PGconn *holder = lead_unentered(&scene);
+    check_fence(&scene, scene.epoch, "PK001");
+    check_fence(&scene, scene.epoch + 1, "00000");
+    process_stop(scene.all[1]); /* nobody takes over before we have looked */
+    assert_int_equal(pgserver_kill(scene.fixture->server, &err), PGK_OK);
+    assert_int_equal(pgserver_start_again(scene.fixture->server, &err), PGK_OK);
+    PQfinish(holder);
+    assert_int_equal(db_int(scene.fixture, "SELECT epoch FROM pgkeeper.leadership"), scene.epoch);
+    check_fence(&scene, scene.epoch, "PK001");
+    check_fence(&scene, scene.epoch + 1, "PK001");
+    process_continue(scene.all[1]);
+    assert_int_equal(contest_revoked(scene.all[1]), scene.epoch + 1);
+    /* The number that was forgotten is not given out again. */
+    const char *line = process_expect(scene.all[1], "grant ", WAIT_LONG_MS);
+    char epoch[32];
+    line_word(line, 3, epoch, sizeof(epoch));
+    assert_int_equal(strtoll(epoch, NULL, 10), scene.epoch + 2);
+    check_reasons_match(scene.fixture, "master", "server_restarted|lost");
+    check_alternates(scene.all[1]);
+}
+
+static void test_server__tenure_cannot_be_entered__leads_and_is_entered_when_it_can(void **state)
+{
+    struct scene scene = {.fixture = *state, .mode = "immediate"};
+    PGconn *holder = lead_unentered(&scene);
+    wait_pause_ms(2500); /* longer than any time-out of a lease */
+    assert_int_equal(process_count(scene.all[1], "revoke "), 0);
+    check_fence(&scene, scene.epoch + 1, "00000");
+    PQfinish(holder);
+    contest_ask(scene.all[1], "confirm somewhere", "confirmed dispatcher PGK_OK");
+    assert_int_equal(db_int(scene.fixture, "SELECT epoch FROM pgkeeper.leadership"),
+                     scene.epoch + 1);
+    check_reasons(scene.fixture, "master", "lost");
+    check_history(scene.fixture);
+}
+
+static void test_server__leader_dies_before_it_is_entered__successor_enters_both(void **state)
+{
+    struct scene scene = {.fixture = *state, .mode = "immediate"};
+    PGconn *holder = lead_unentered(&scene);
+    struct process *c = contest_start(scene.fixture, "c", NULL);
+    process_kill(scene.all[1]);
+    PQfinish(holder);
+    assert_int_equal(contest_granted(c), scene.epoch + 2);
+    check_reasons(scene.fixture, "master", "lost,lost");
+    check_history(scene.fixture);
+}
+
 /* The postmaster ends all its children when one of them dies, and tells them why. */
 static void test_server__backend_killed__crash_recovery_and_election_goes_on(void **state)
 {
@@ -282,6 +364,9 @@ int main(void)
         DB_TEST(test_server__fast_restart_exclusive__believers_never_overlap),
         DB_TEST(test_server__immediate_restart__election_goes_on),
         DB_TEST(test_server__postmaster_killed__election_goes_on),
+        DB_TEST(test_server__crash_before_the_tenure_is_entered__neither_token_passes_again),
+        DB_TEST(test_server__tenure_cannot_be_entered__leads_and_is_entered_when_it_can),
+        DB_TEST(test_server__leader_dies_before_it_is_entered__successor_enters_both),
         DB_TEST(test_server__backend_killed__crash_recovery_and_election_goes_on),
         cmocka_unit_test_setup_teardown(
             test_server__read_only__no_change_of_leader_and_a_clear_status, fixture_setup,

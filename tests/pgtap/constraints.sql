@@ -1,14 +1,14 @@
 -- Tables, views, functions and triggers are what their comments say; each constraint refuses what it is for.
 BEGIN;
-SELECT plan(65);
+SELECT plan(70);
 
-SELECT tables_are(current_schema(), ARRAY['schema_meta', 'schema_history', 'member', 'leadership', 'leader', 'leader_history', 'event', 'election_pause',
+SELECT tables_are(current_schema(), ARRAY['schema_meta', 'schema_history', 'member', 'leadership', 'tenure', 'leader', 'leader_history', 'event', 'election_pause',
     'blob', 'blob_loose', 'job_store', 'job_graph', 'job_result', 'job_status', 'checkpoint', 'checkpoint_counter']);
 SELECT views_are(current_schema(), ARRAY[
     'stat_leaders', 'stat_contenders', 'stat_jobs', 'stat_results', 'stat_checkpoints', 'stat_summary', 'stat_blobs', 'stat_pauses', 'stat_schema']);
 SELECT functions_are(current_schema(), ARRAY[
-    'announce', 'announce_change', 'announce_tenure', 'await_leadership', 'channel', 'clear_fence', 'confirm', 'enroll', 'epoch_text',
-    'fence', 'find_leadership', 'guard_leadership', 'is_alive', 'is_held', 'join_member', 'kick', 'listen', 'lock_class', 'rehearse', 'release', 'report_end', 'request_handover',
+    'announce', 'announce_change', 'announce_tenure', 'await_leadership', 'be_durable', 'channel', 'clear_fence', 'confirm', 'enroll', 'enter_tenure', 'epoch_text',
+    'fence', 'find_leadership', 'guard_leadership', 'guard_tenure', 'is_alive', 'is_held', 'join_member', 'kick', 'listen', 'lock_class', 'rehearse', 'release', 'report_end', 'request_handover',
     'take_over', 'watch_member', 'withdraw', 'withdraw_member',
     'announce_graph', 'claim_graphs', 'cleanup_cluster', 'cleanup_job', 'job_hex', 'live_owners', 'may_write', 'note_by_hand', 'tenure_is_live',
     'note_statement', 'pause_elections', 'purge', 'resume_elections', 'switchover'] || ARRAY(
@@ -21,6 +21,7 @@ SELECT triggers_are(current_schema(), 'job_graph', ARRAY['announce_delete', 'by_
 SELECT triggers_are(current_schema(), t, ARRAY['by_hand_insert', 'by_hand_update', 'by_hand_delete', 'note_truncate'])
   FROM unnest(ARRAY['job_result', 'job_status', 'checkpoint', 'checkpoint_counter']) t;
 SELECT triggers_are(current_schema(), 'leadership', ARRAY['guard_row', 'guard_table', 'announce']);
+SELECT triggers_are(current_schema(), 'tenure', ARRAY['guard_row']);
 SELECT triggers_are(current_schema(), 'leader', ARRAY['announce', 'note_truncate']);
 SELECT columns_are(current_schema(), 'leadership', ARRAY[
     'id', 'cluster_id', 'group_name', 'epoch', 'session_id', 'member_id', 'taken_at', 'granted_at', 'released_at', 'take_over_mode',
@@ -65,6 +66,11 @@ SELECT pg_temp.refuses($$UPDATE schema_history SET sha256 = 'abc'$$, 'schema_his
 INSERT INTO member (incarnation, cluster_id, name, backend_pid, client_version)
 VALUES ('00000000-0000-4000-8000-000000000001', 'c', 'm', 1, 'test');
 INSERT INTO leadership (cluster_id, group_name) VALUES ('c', 'g');
+SELECT is(relpersistence, 'u', 'tenure is unlogged: a crash of the server empties it') FROM pg_class WHERE oid = 'tenure'::regclass;
+INSERT INTO tenure VALUES (-1, 5, gen_random_uuid(), 1, now(), now(), 'immediate', 1, 1, 1, 1, true);
+SELECT pg_temp.refuses('UPDATE tenure SET session_id = NULL, entered = false', 'tenure_of_nobody_is_entered');
+SELECT throws_ok('UPDATE tenure SET epoch = epoch - 1', '23514', NULL, 'the epoch of a tenure never falls');
+SELECT throws_ok('UPDATE tenure SET leadership_id = -2', '23514', NULL, 'nor does it become another group''s');
 SELECT pg_temp.refuses($$INSERT INTO member (incarnation, cluster_id, name, backend_pid, client_version)
     VALUES ('00000000-0000-4000-8000-000000000001', 'c', 'm', 1, 'test')$$, 'member_incarnation_is_unique');
 SELECT pg_temp.refuses($$UPDATE member SET cluster_id = ''$$, 'member_cluster_id_is_1_to_200_bytes');

@@ -59,6 +59,8 @@ END $$;
 -- Two groups that lead, and this session holds their locks; a third whose tenure is over.
 INSERT INTO leadership (id, cluster_id, group_name, epoch, session_id, member_id, taken_at) OVERRIDING SYSTEM VALUE
 VALUES (1001, 'c', 'one', 7, gen_random_uuid(), 1, now()), (1002, 'c', 'two', 9, gen_random_uuid(), 2, now());
+INSERT INTO tenure SELECT l.id, l.epoch, l.session_id, l.member_id, now(), now(), 'immediate', 1, 1, 1, 1, true
+  FROM leadership l WHERE l.id > 1000;
 SELECT pg_advisory_xact_lock(lock_class('leadership'), 1001), pg_advisory_xact_lock(lock_class('leadership'), 1002);
 
 -- The fence, in every statement that writes.

@@ -18,6 +18,8 @@
 #define ORIGIN "keeper.lock"
 /* A fenced write in flight holds up a release: how soon to ask again. */
 #define RELEASE_RETRY_NS (20 * NS_PER_MS)
+/* A tenure could not be entered: how soon to try again. */
+#define ENTER_RETRY_NS (250 * NS_PER_MS)
 /* After a release a successor is soon there. */
 #define LOOK_AGAIN_NS (50 * NS_PER_MS)
 
@@ -54,6 +56,7 @@ static void lost(struct backend *backend)
         groups_act(backend, g, act);
         g->leadership_id = 0;
         g->announcement = NULL; /* whoever needs it looks for himself by and by */
+        g->unentered = false;   /* a successor does it */
         g->release_until_ns = 0;
         if (g->wanted) {
             backend->env.sink.group_fault(backend->env.sink.ctx, g->ctx, fault);
@@ -101,6 +104,13 @@ static const char *cell(const struct backend *backend, int column)
     return PQgetvalue(backend->lock.result, 0, column);
 }
 
+/* The answer of take_over(): "early" is taken, and to be entered afterwards. */
+static bool has_taken(const struct backend *backend)
+{
+    const char *outcome = cell(backend, 0);
+    return strcmp(outcome, "taken") == 0 || strcmp(outcome, "early") == 0;
+}
+
 static void joined(struct backend *backend)
 {
     if (cell(backend, 1)[0] != 't') {
@@ -128,8 +138,10 @@ static void take_over_answered(struct backend *backend, struct backend_group *gr
     int32_t holder = (int32_t)strtol(cell(backend, 3), NULL, 10);
     bool waited = backend->waiting;
     backend->waiting = false;
-    if (strcmp(outcome, "taken") == 0) {
+    if (has_taken(backend)) {
         group->announcement = "take_over";
+        group->unentered = strcmp(outcome, "early") == 0;
+        group->enter_at_ns = now;
         groups_try_what_led(backend, holder);
         groups_act(backend, group, rules_taken(&group->rules, now, epoch, wait_ns));
         if (!group->wanted) {
@@ -157,6 +169,7 @@ static void release_answered(struct backend *backend, struct backend_group *grou
     if (strcmp(cell(backend, 0), "done") == 0) {
         group->announcement = "release";
     }
+    group->unentered = false; /* release() does both */
     rules_released(&group->rules, now, stand_back * NS_PER_MS);
     group->release_until_ns = 0;
     /* The successor may have been announced before this answer came, while nobody was to be
@@ -180,6 +193,9 @@ static void group_answered(struct backend *backend)
         break;
     case STMT_TAKE_OVER:
         take_over_answered(backend, group);
+        break;
+    case STMT_ENTER_TENURE:
+        group->unentered = false;
         break;
     case STMT_ANNOUNCE_TENURE:
         group->announcement = NULL;
@@ -206,10 +222,21 @@ static bool release_may_retry(struct backend *backend)
     return true;
 }
 
+/* The tenure leads already, by the row that passes the fence. That it is not in the books yet, because somebody holds
+ * their rows or the disk is full, is a matter of patience. */
+static bool enter_may_retry(const struct session *session)
+{
+    return session->statement == STMT_ENTER_TENURE && session->error.sqlstate[0] != '\0' &&
+           session->error.status != PGK_ERR_FENCED && session->error.status != PGK_ERR_CONNECTION;
+}
+
 /* Our rows, or the audit's table, may be locked by somebody for a while; that says nothing of the
  * lease. */
 static bool may_fail(const struct session *session)
 {
+    if (enter_may_retry(session)) {
+        return true;
+    }
     return (session->statement == STMT_READ || session->statement == STMT_ANNOUNCE_TENURE) &&
            session->error.sqlstate[0] != '\0';
 }
@@ -227,7 +254,17 @@ static bool proves_nothing(const struct backend *backend)
 static bool may_be_late(const struct backend *backend)
 {
     return backend->lock.status == PGK_OK && backend->lock.statement == STMT_TAKE_OVER &&
-           strcmp(cell(backend, 0), "taken") != 0 && !groups_hold_any(backend);
+           !has_taken(backend) && !groups_hold_any(backend);
+}
+
+static void enter_later(struct backend *backend)
+{
+    struct backend_group *group = backend->subject;
+    log_line(&backend->settings->logger, PGK_LOG_WARNING, ORIGIN,
+             "leads %s, but cannot enter the tenure into leadership and leader_history yet: %s",
+             group->name, backend->lock.error.message);
+    group->enter_at_ns = clock_now_ns() + ENTER_RETRY_NS;
+    backend->subject = NULL;
 }
 
 static void answered(struct backend *backend)
@@ -247,9 +284,9 @@ static void answered(struct backend *backend)
              "the server warned while it answered; not trusted as a commit");
         return;
     }
-    bool heartbeat = session->statement == STMT_HEARTBEAT ||
-                     session->statement == STMT_HEARTBEAT_DURABLE ||
-                     session->statement == STMT_ANNOUNCE_TENURE;
+    bool heartbeat =
+        session->statement == STMT_HEARTBEAT || session->statement == STMT_ENTER_TENURE ||
+        session->statement == STMT_HEARTBEAT_DURABLE || session->statement == STMT_ANNOUNCE_TENURE;
     if (heartbeat && session->status == PGK_OK &&
         strtol(cell(backend, 0), NULL, 10) != session->link.backend_pid) {
         drop(backend, PGK_ERR_UNSUPPORTED,
@@ -267,6 +304,8 @@ static void answered(struct backend *backend)
     } else if (in_time && session->statement == STMT_ANNOUNCE_TENURE) {
         backend->subject->announcement = NULL; /* whoever needs it looks for himself by and by */
         backend->subject = NULL;
+    } else if (in_time && session->statement == STMT_ENTER_TENURE) {
+        enter_later(backend);
     }
     keeper_unlock(backend);
     if (!in_time) {
@@ -396,7 +435,7 @@ int64_t contend_next_ns(const struct backend *backend)
             next = earlier(next, g->rules.grant_at_ns);
         }
         if (free && g->announcement != NULL) {
-            next = 0;
+            next = earlier(next, g->unentered ? g->enter_at_ns : 0);
         }
         if (free && g->rules.state == GROUP_RELEASING) {
             next = earlier(next, g->release_at_ns);

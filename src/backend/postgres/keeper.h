@@ -34,6 +34,8 @@ struct backend_group {
     struct record *records;   /* [lock] of the present tenure */
     int32_t leadership_id;    /* [lock] 0: not enrolled in this lock session */
     const char *announcement; /* [lock] act that is committed and not yet announced; NULL: none */
+    bool unentered;           /* [lock] taken early: to be entered before it is announced */
+    int64_t enter_at_ns;      /* unentered: when to ask for it (again) */
     int64_t release_at_ns;    /* RELEASING: when to send it (again) */
     int64_t release_until_ns; /* RELEASING: when to give up; 0: not yet sent */
 };

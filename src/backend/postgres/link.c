@@ -340,9 +340,10 @@ pgk_status link_prepare(struct link *link, enum statement_id id, int cancel_fd, 
 static pgk_status prepare(const struct link_request *request, struct link *link, pgk_error *err)
 {
     static const enum statement_id lock[] = {
-        STMT_HEARTBEAT, STMT_HEARTBEAT_DURABLE, STMT_JOIN_MEMBER, STMT_ENROLL, STMT_TAKE_OVER,
-        STMT_RELEASE,   STMT_ANNOUNCE_TENURE,   STMT_REPORT_END,  STMT_READ,   STMT_REHEARSE,
-        STMT_COUNT};
+        STMT_HEARTBEAT, STMT_HEARTBEAT_DURABLE, STMT_JOIN_MEMBER,
+        STMT_ENROLL,    STMT_TAKE_OVER,         STMT_ENTER_TENURE,
+        STMT_RELEASE,   STMT_ANNOUNCE_TENURE,   STMT_REPORT_END,
+        STMT_READ,      STMT_REHEARSE,          STMT_COUNT};
     static const enum statement_id sentinel[] = {STMT_WATCH_MEMBER, STMT_COUNT};
     static const enum statement_id listener[] = {
         STMT_LISTEN,          STMT_READ,   STMT_CONFIRM, STMT_WITHDRAW,

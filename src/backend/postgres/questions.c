@@ -71,12 +71,14 @@ static void ask_take_over(const struct backend *backend, struct backend_group *g
     param_number(question, 6, profile->session_timeout_ms);
     param_number(question, 7, profile->grace_ms);
     param_number(question, 8, wait_ms);
+    /* Where belief itself hangs on commits that a standby has confirmed, so does the first one. */
+    question->params[9] = backend->settings->durable_heartbeat ? "f" : "t";
     question->wait_ms = wait_ms;
 }
 
 static void ask_announcement(struct backend_group *group, struct question *question)
 {
-    question->id = STMT_ANNOUNCE_TENURE;
+    question->id = group->unentered ? STMT_ENTER_TENURE : STMT_ANNOUNCE_TENURE;
     param_number(question, 0, group->leadership_id);
     param_number(question, 1, group->rules.epoch);
     question->params[2] = group->announcement;
@@ -99,10 +101,11 @@ static void ask_release(const struct backend *backend, struct backend_group *gro
 }
 
 /* [lock] */
-static struct backend_group *unannounced(const struct backend *backend)
+static struct backend_group *unannounced(const struct backend *backend, int64_t now)
 {
     struct backend_group *group = backend->groups;
-    while (group != NULL && group->announcement == NULL) {
+    while (group != NULL &&
+           (group->announcement == NULL || (group->unentered && now < group->enter_at_ns))) {
         group = group->next;
     }
     return group;
@@ -175,7 +178,7 @@ bool question_choose(struct backend *backend, struct question *question)
         }
         return true;
     }
-    backend->subject = unannounced(backend);
+    backend->subject = unannounced(backend, now);
     if (backend->subject != NULL) {
         ask_announcement(backend->subject, question);
         return true;
