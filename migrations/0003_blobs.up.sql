@@ -245,8 +245,8 @@ DECLARE
 BEGIN
     -- Only a look, without the lock: the fence comes last.
     IF blob_begin.leadership_id IS NOT NULL AND NOT EXISTS (
-            SELECT FROM leadership l WHERE l.id = blob_begin.leadership_id AND l.epoch = blob_begin.epoch
-                                       AND l.session_id IS NOT NULL AND l.released_at IS NULL) THEN
+            SELECT FROM tenure t WHERE t.leadership_id = blob_begin.leadership_id AND t.epoch = blob_begin.epoch
+                                   AND t.session_id IS NOT NULL) THEN
         PERFORM fence(blob_begin.leadership_id, blob_begin.epoch);
     END IF;
     loid := blob_object_new();

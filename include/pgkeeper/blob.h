@@ -96,15 +96,16 @@ PGK_API int pgk_blob_key_compare(const pgk_blob_key *a, const pgk_blob_key *b);
 /*
  * How far a put, a get or a verification is. Runs in the calling thread, at least once when there is
  * a byte, at most about once per MiB; `done` is what the database has taken or given so far, and
- * falls back when a put or a get begins anew. `total`: in all; -1: not known. May block, but a
- * database session waits with it; must not call the store. PGK_OK: go on. Anything else ends the
- * call, which answers the same status, and nothing is stored, or written to the target.
+ * falls back when a put or a get begins anew. `total`: in all; -1: not known. Should not block: a
+ * put's transaction, and with it VACUUM, may wait for it. Must not call the store. PGK_OK: go on.
+ * Anything else ends the call, which answers the same status, and nothing is stored, or written to
+ * the target; but the last call of a put, with all of it done, comes when it is stored.
  */
 typedef pgk_status (*pgk_blob_progress_fn)(void *user, int64_t done, int64_t total);
 
 /*
  * Gives the next bytes of a stream: 1..capacity of them to `buffer`, *ret_bytes how many; 0: the
- * end. Thread, blocking, answer: as pgk_blob_progress_fn.
+ * end. Thread, answer: as pgk_blob_progress_fn. May block: no transaction is open meanwhile.
  */
 typedef pgk_status (*pgk_blob_read_fn)(void *user, void *buffer, size_t capacity,
                                        size_t *ret_bytes);
@@ -161,7 +162,8 @@ typedef struct pgk_blob {
 typedef pgk_status (*pgk_blob_fn)(void *user, const pgk_blob *blob);
 
 /*
- * Opens a blob store. Touches nothing remote. `token` is copied; PGK_UNFENCED: no fence. Free it
+ * Opens a blob store, also over a handle of pgk_ha_open_client, for those who only fetch. Touches
+ * nothing remote. `token` is copied; PGK_UNFENCED: no fence. Free it
  * with pgk_blobs_free. PGK_ERR_INVALID_ARGUMENT: token NULL or all zero. Since 0.1.
  */
 PGK_API pgk_status pgk_ha_blobs(pgk_ha *ha, const pgk_token *token, pgk_blobs **ret_blobs,

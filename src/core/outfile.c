@@ -105,35 +105,47 @@ pgk_status outfile_rewind(struct outfile *file, pgk_error *err)
     return PGK_OK;
 }
 
-/* Gives it the name that it is then renamed from. */
-static bool link_name(struct outfile *file)
+pgk_status outfile_flush(struct outfile *file, pgk_error *err)
+{
+    return fsync(file->fd) == 0 ? PGK_OK : failed(file, "flushed to disk", err);
+}
+
+static bool link_as(const struct outfile *file, const char *name)
 {
     char self[32];
-    if (file->name[0] != '\0') {
-        return true;
-    }
-    new_name(file);
     text_format(self, sizeof(self), "/proc/self/fd/%d", file->fd);
-    if (linkat(AT_FDCWD, self, file->dir_fd, file->name, AT_SYMLINK_FOLLOW) == 0) {
-        return true;
+    return linkat(AT_FDCWD, self, file->dir_fd, name, AT_SYMLINK_FOLLOW) == 0;
+}
+
+/* To link can replace nothing: if something is there, under another name, and then renamed. */
+static bool take_place(struct outfile *file)
+{
+    if (file->name[0] == '\0') {
+        if (link_as(file, file->last)) {
+            return true;
+        }
+        if (errno != EEXIST) {
+            return false;
+        }
+        new_name(file);
+        if (!link_as(file, file->name)) {
+            file->name[0] = '\0';
+            return false;
+        }
+    }
+    if (renameat(file->dir_fd, file->name, file->dir_fd, file->last) != 0) {
+        return false;
     }
     file->name[0] = '\0';
-    return false;
+    return true;
 }
 
 pgk_status outfile_keep(struct outfile *file, pgk_error *err)
 {
-    if (fsync(file->fd) != 0) {
-        return failed(file, "flushed to disk", err);
-    }
-    if (!link_name(file) || renameat(file->dir_fd, file->name, file->dir_fd, file->last) != 0) {
+    if (!take_place(file)) {
         return failed(file, "put into its place", err);
     }
-    file->name[0] = '\0';
-    if (fsync(file->dir_fd) != 0) {
-        return failed(file, "flushed to disk", err);
-    }
-    return PGK_OK;
+    return fsync(file->dir_fd) == 0 ? PGK_OK : failed(file, "flushed to disk", err);
 }
 
 void outfile_close(struct outfile *file)

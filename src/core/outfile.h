@@ -24,7 +24,9 @@ pgk_status outfile_open(struct outfile *file, const char *path, pgk_error *err);
 pgk_status outfile_write(struct outfile *file, const void *data, size_t bytes, pgk_error *err);
 /* Empties it, to begin anew. */
 pgk_status outfile_rewind(struct outfile *file, pgk_error *err);
-/* Flushes it and puts it into its place. */
+/* Flushes it to disk. */
+pgk_status outfile_flush(struct outfile *file, pgk_error *err);
+/* Puts it, flushed, into its place. */
 pgk_status outfile_keep(struct outfile *file, pgk_error *err);
 /* Closes it; if it was not kept, nothing is left of it. */
 void outfile_close(struct outfile *file);

@@ -7,7 +7,7 @@
 #include "services/store_common.h"
 
 /* From here on a thread for the digests pays: reading is bounded by this side, sending by the server. */
-#define HELPED_BYTES ((int64_t)4 * 1024 * 1024)
+#define HELPED_BYTES ((int64_t)512 * 1024)
 #define PROGRESS_BYTES ((int64_t)1024 * 1024)
 
 static pgk_status make_memory(struct target *target, int64_t bytes, pgk_error *err)
@@ -115,8 +115,12 @@ pgk_status target_finish(struct target *target, pgk_error *err)
     uint8_t sha1[DIGEST_SHA1_BYTES];
     uint8_t sha256[DIGEST_BYTES];
     const pgk_blob *blob = &target->row.blob;
-    pgk_status status = digest_sum_end(target->sum, sha1, sha256, err);
+    /* Flushed first: the digests may be computed meanwhile. */
+    pgk_status status = target->opened ? outfile_flush(&target->file, err) : PGK_OK;
 
+    if (status == PGK_OK) {
+        status = digest_sum_end(target->sum, sha1, sha256, err);
+    }
     if (status != PGK_OK) {
         return status;
     }

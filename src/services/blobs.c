@@ -23,7 +23,7 @@ pgk_status pgk_ha_blobs(pgk_ha *ha, const pgk_token *token, pgk_blobs **ret_blob
     if (blobs == NULL) {
         return error_set(err, PGK_ERR_NO_MEMORY, origin, "no memory for a blob store");
     }
-    status = store_open(&blobs->store, ha, token, origin, err);
+    status = store_open_any(&blobs->store, ha, token, origin, err);
     if (status != PGK_OK) {
         free(blobs);
         return status;

@@ -6,6 +6,18 @@
 pgk_status store_open(struct store *store, pgk_ha *ha, const pgk_token *token, const char *origin,
                       pgk_error *err)
 {
+    pgk_status status = ha_check_process(ha, origin, err);
+
+    if (status == PGK_OK && ha->client_only) {
+        status = error_set(err, PGK_ERR_ILLEGAL_STATE, origin,
+                           "the handle was opened for retrieval only; open it with pgk_ha_open");
+    }
+    return status == PGK_OK ? store_open_any(store, ha, token, origin, err) : status;
+}
+
+pgk_status store_open_any(struct store *store, pgk_ha *ha, const pgk_token *token,
+                          const char *origin, pgk_error *err)
+{
     const pgk_token *checked = NULL;
     pgk_status status = token_check(token, origin, &checked, err);
 
@@ -14,10 +26,6 @@ pgk_status store_open(struct store *store, pgk_ha *ha, const pgk_token *token, c
     }
     if (status != PGK_OK) {
         return status;
-    }
-    if (ha->client_only) {
-        return error_set(err, PGK_ERR_ILLEGAL_STATE, origin,
-                         "the handle was opened for retrieval only; open it with pgk_ha_open");
     }
     store->fenced = checked != NULL;
     store->token = *token;

@@ -43,6 +43,9 @@ struct store {
 /* Checks the handle and the token, and refers to the handle. INVALID_ARGUMENT, ILLEGAL_STATE. */
 pgk_status store_open(struct store *store, pgk_ha *ha, const pgk_token *token, const char *origin,
                       pgk_error *err);
+/* Also over a handle that was opened for retrieval only. */
+pgk_status store_open_any(struct store *store, pgk_ha *ha, const pgk_token *token,
+                          const char *origin, pgk_error *err);
 /* Drops the reference. In a forked child it does nothing and answers false: the memory is left. */
 bool store_close(struct store *store);
 

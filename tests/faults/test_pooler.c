@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "blob_tools.h"
 #include "contest.h"
 #include "ear.h"
 #include "shelf.h"
@@ -175,6 +176,32 @@ test_pooler__transaction_mode_and_polling_client__keeps_graphs_without_a_fence(v
     handle_close(ha);
 }
 
+static void test_pooler__transaction_mode_and_polling_client__keeps_blobs(void **state)
+{
+    static const size_t sizes[] = {0, 1000, 20 * MIB};
+    struct fixture *fixture = *state;
+    struct pooler pooler;
+    pgk_error err;
+    pgk_blobs *blobs;
+    start_pooler(&pooler, fixture, "transaction");
+    pgk_ha *ha = handle_open_client(fixture, "c", "high-availability.postgres.uri", pooler.conninfo,
+                                    "retrieval.mode", "poll", NULL);
+    STORE_WORKS(&err, pgk_ha_blobs(ha, PGK_UNFENCED, &blobs, &err));
+    for (int i = 0; i < 3; i++) {
+        pgk_blob_key key;
+        put_pattern(blobs, NULL, sizes[i], 1, &key);
+        put_pattern(blobs, NULL, sizes[i], 2, &key);
+        STORE_WORKS(&err, pgk_blobs_verify(blobs, NULL, &key, NULL, NULL, &err));
+    }
+    assert_int_equal(loose_count(fixture), 0);
+    assert_int_equal(db_int(fixture, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"),
+                     0);
+    STORE_WORKS(&err, pgk_blobs_delete_all(blobs, NULL, NULL, &err));
+    assert_int_equal(objects_count(fixture), 0);
+    pgk_blobs_free(blobs);
+    handle_close(ha);
+}
+
 static void test_pooler__session_mode_without_consent__refused(void **state)
 {
     struct fixture *fixture = *state;
@@ -223,6 +250,7 @@ int main(void)
         DB_TEST(test_pooler__transaction_mode_and_listening_client__refused),
         DB_TEST(test_pooler__transaction_mode_and_polling_client__follows_leaders),
         DB_TEST(test_pooler__transaction_mode_and_polling_client__keeps_graphs_without_a_fence),
+        DB_TEST(test_pooler__transaction_mode_and_polling_client__keeps_blobs),
         DB_TEST(test_pooler__session_mode_without_consent__refused),
         DB_TEST(test_pooler__session_mode_with_consent__leads_and_hands_over),
     };

@@ -6,15 +6,26 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void blob_yard_open(struct blob_yard *yard, struct fixture *fixture)
+void yard_enter(struct blob_yard *yard)
 {
     pgk_error err;
+    yard->ha = handle_open(yard->fixture, "yard", NULL);
+    STORE_WORKS(&err, pgk_ha_blobs(yard->ha, PGK_UNFENCED, &yard->blobs, &err));
+}
+
+void yard_leave(struct blob_yard *yard)
+{
+    pgk_blobs_free(yard->blobs);
+    handle_close(yard->ha);
+}
+
+void blob_yard_open(struct blob_yard *yard, struct fixture *fixture)
+{
     memset(yard, 0, sizeof(*yard));
     yard->fixture = fixture;
     snprintf(yard->dir, sizeof(yard->dir), "/tmp/pgk-yard-XXXXXX");
     assert_non_null(mkdtemp(yard->dir));
-    yard->ha = handle_open(fixture, "yard", NULL);
-    STORE_WORKS(&err, pgk_ha_blobs(yard->ha, PGK_UNFENCED, &yard->blobs, &err));
+    yard_enter(yard);
 }
 
 void blob_yard_close(struct blob_yard *yard)
@@ -28,8 +39,7 @@ void blob_yard_close(struct blob_yard *yard)
     }
     closedir(dir);
     assert_int_equal(rmdir(yard->dir), 0);
-    pgk_blobs_free(yard->blobs);
-    handle_close(yard->ha);
+    yard_leave(yard);
 }
 
 const char *yard_path(struct blob_yard *yard, const char *name)
@@ -51,13 +61,22 @@ int yard_files(const struct blob_yard *yard)
     return count;
 }
 
+static uint64_t pattern_word(uint64_t number, unsigned seed)
+{
+    uint64_t word = (number + 1) * UINT64_C(0x9e3779b97f4a7c15) + seed;
+    word = (word ^ (word >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    return word ^ (word >> 31);
+}
+
 void pattern_fill(unsigned char *buffer, size_t bytes, size_t offset, unsigned seed)
 {
-    for (size_t i = 0; i < bytes; i++) {
-        uint64_t word = ((offset + i) / 8 + 1) * UINT64_C(0x9e3779b97f4a7c15) + seed;
-        word = (word ^ (word >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-        word = (word ^ (word >> 27)) * UINT64_C(0x94d049bb133111eb);
-        buffer[i] = (unsigned char)((word ^ (word >> 31)) >> 8 * ((offset + i) % 8));
+    for (size_t i = 0; i < bytes;) {
+        uint64_t word = pattern_word((offset + i) / 8, seed);
+        size_t within = (offset + i) % 8;
+        size_t count = 8 - within < bytes - i ? 8 - within : bytes - i;
+        word >>= 8 * within;
+        memcpy(buffer + i, &word, count);
+        i += count;
     }
 }
 
@@ -120,4 +139,12 @@ void put_pattern(pgk_blobs *blobs, const pgk_uuid *job_id, size_t bytes, unsigne
     STORE_WORKS(&err, pgk_blob_key_new_buffer(PGK_BLOB_PERMANENT, data, bytes, ret_key, &err));
     STORE_WORKS(&err, pgk_blobs_put_buffer(blobs, job_id, ret_key, data, bytes, &err));
     free(data);
+}
+
+void yard_swept(struct blob_yard *yard)
+{
+    db_wait(yard->fixture, "0", WAIT_LONG_MS,
+            "SELECT count(*) FROM pgkeeper.blob_sweep(), pgkeeper.blob_loose");
+    assert_int_equal(db_int(yard->fixture, "SELECT count(*) FROM pgkeeper.blob_orphans()"), 0);
+    assert_int_equal(orphans_count(yard->fixture), 0);
 }

@@ -22,6 +22,9 @@ struct blob_yard {
 };
 void blob_yard_open(struct blob_yard *yard, struct fixture *fixture);
 void blob_yard_close(struct blob_yard *yard);
+/* In between: closes the handle, and opens one again. */
+void yard_leave(struct blob_yard *yard);
+void yard_enter(struct blob_yard *yard);
 
 /* The path of a name in the directory; lives until the fourth call after it. */
 const char *yard_path(struct blob_yard *yard, const char *name);
@@ -40,6 +43,9 @@ bool pattern_is(const char *path, size_t bytes, unsigned seed);
 int64_t objects_count(struct fixture *fixture);
 int64_t orphans_count(struct fixture *fixture);
 int64_t loose_count(struct fixture *fixture);
+
+/* The server's own clean-up leaves nothing, once the sessions of the dead have ended. */
+void yard_swept(struct blob_yard *yard);
 
 /* Puts `bytes` of a pattern from memory; *ret_key. */
 void put_pattern(pgk_blobs *blobs, const pgk_uuid *job_id, size_t bytes, unsigned seed,

@@ -2,8 +2,9 @@
 BEGIN;
 SELECT plan(70);
 
-SELECT tables_are(current_schema(), ARRAY['schema_meta', 'schema_history', 'member', 'leadership', 'tenure', 'leader', 'leader_history', 'event', 'election_pause',
-    'blob', 'blob_loose', 'job_store', 'job_graph', 'job_result', 'job_status', 'checkpoint', 'checkpoint_counter']);
+SELECT tables_are(current_schema(), ARRAY['schema_meta', 'schema_history', 'member', 'leadership', 'tenure', 'leader', 'leader_history', 'event',
+    'job_store', 'job_graph', 'job_result', 'job_status', 'checkpoint', 'checkpoint_counter',
+    'blob', 'blob_loose', 'election_pause']);
 SELECT views_are(current_schema(), ARRAY[
     'stat_leaders', 'stat_contenders', 'stat_jobs', 'stat_results', 'stat_checkpoints', 'stat_summary', 'stat_blobs', 'stat_pauses', 'stat_schema']);
 SELECT functions_are(current_schema(), ARRAY[
@@ -11,13 +12,13 @@ SELECT functions_are(current_schema(), ARRAY[
     'fence', 'find_leadership', 'guard_leadership', 'guard_tenure', 'is_alive', 'is_held', 'join_member', 'kick', 'listen', 'lock_class', 'rehearse', 'release', 'report_end', 'request_handover',
     'take_over', 'watch_member', 'withdraw', 'withdraw_member',
     'announce_graph', 'claim_graphs', 'cleanup_cluster', 'cleanup_job', 'job_hex', 'live_owners', 'may_write', 'note_by_hand', 'tenure_is_live',
-    'note_statement', 'pause_elections', 'purge', 'resume_elections', 'switchover'] || ARRAY(
-    SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = quote_ident(current_schema())::regnamespace
-       AND (p.proname LIKE 'blob%' OR p.proname IN ('cleanup_cluster_rows', 'cleanup_job_rows', 'follow_blob', 'follow_loose',
-                                                    'keep_objects', 'note_blob_by_hand')) GROUP BY 1));
+    'blob_begin', 'blob_compress_fast', 'blob_leave', 'blob_mark', 'blob_object_new', 'blob_object_size', 'blob_object_unlink',
+    'blob_orphans', 'blob_place', 'blob_publish', 'blob_publish_all', 'blob_read', 'blob_remove', 'blob_remove_job',
+    'blob_remove_orphans', 'blob_store', 'blob_sweep', 'blob_write', 'blob_writing', 'cleanup_cluster_rows', 'cleanup_job_rows',
+    'follow_blob', 'follow_loose', 'keep_objects', 'note_blob_by_hand',
+    'note_statement', 'pause_elections', 'purge', 'resume_elections', 'switchover']);
 SELECT domains_are(current_schema(), ARRAY['cluster_name', 'payload', 'digest', 'row_version', 'blob_key']);
-SELECT triggers_are(current_schema(), 'job_graph', ARRAY['announce_delete', 'by_hand_insert', 'by_hand_update', 'by_hand_delete',
-    'note_truncate']);
+SELECT triggers_are(current_schema(), 'job_graph', ARRAY['announce_delete', 'by_hand_insert', 'by_hand_update', 'by_hand_delete', 'note_truncate']);
 SELECT triggers_are(current_schema(), t, ARRAY['by_hand_insert', 'by_hand_update', 'by_hand_delete', 'note_truncate'])
   FROM unnest(ARRAY['job_result', 'job_status', 'checkpoint', 'checkpoint_counter']) t;
 SELECT triggers_are(current_schema(), 'leadership', ARRAY['guard_row', 'guard_table', 'announce']);

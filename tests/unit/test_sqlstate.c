@@ -18,6 +18,7 @@ static const struct sqlstate_row expected[] = {
     {"PK001", PGK_ERR_FENCED, false},
     {"PK002", PGK_ERR_NOT_FOUND, false},
     {"PK003", PGK_ERR_CONFLICT, false},
+    {"PK004", PGK_ERR_CONFLICT, true},
     {"57P01", PGK_ERR_CONNECTION, true},
     {"57P02", PGK_ERR_CONNECTION, true},
     {"57P03", PGK_ERR_CONNECTION, true},
