@@ -199,7 +199,6 @@ CREATE TABLE checkpoint_counter (
     job_id     uuid NOT NULL,
     next_id    bigint NOT NULL,
     op_id      uuid NOT NULL,
-    set_op_id  uuid,
     epoch      bigint NOT NULL DEFAULT 0,
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (cluster_id, job_id),
@@ -210,12 +209,32 @@ COMMENT ON COLUMN checkpoint_counter.cluster_id IS 'high-availability.cluster-id
 COMMENT ON COLUMN checkpoint_counter.job_id IS 'Job.';
 COMMENT ON COLUMN checkpoint_counter.next_id IS 'The number that is issued next.';
 COMMENT ON COLUMN checkpoint_counter.op_id IS 'Id of the latest write.';
-COMMENT ON COLUMN checkpoint_counter.set_op_id IS 'Id of the latest write that set the number, so that it is not set again after others were issued; empty: none did.';
 COMMENT ON COLUMN checkpoint_counter.epoch IS 'Epoch of the writer; 0: without a fence, or by hand.';
 COMMENT ON COLUMN checkpoint_counter.updated_at IS 'When it was written last.';
 
+CREATE TABLE applied_write (
+    op_id      uuid PRIMARY KEY,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX applied_write_by_time ON applied_write (applied_at);
+COMMENT ON TABLE applied_write IS 'Ids of recent writes that leave no row to carry them, or one that the next write overwrites. Whoever lost the answer of such a write looks here whether it was done. Kept for an hour at least; the next writes remove them.';
+COMMENT ON COLUMN applied_write.op_id IS 'Id of the write.';
+COMMENT ON COLUMN applied_write.applied_at IS 'When it was done.';
+
 -- ---------------------------------------------------------------------------------------------
 -- Helpers.
+
+CREATE FUNCTION note_write(op_id uuid) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    DELETE FROM applied_write w WHERE w.op_id IN (
+        SELECT o.op_id FROM applied_write o WHERE o.applied_at < clock_timestamp() - interval '1 hour'
+         ORDER BY o.applied_at LIMIT 10 FOR UPDATE SKIP LOCKED);
+    INSERT INTO applied_write (op_id) VALUES (note_write.op_id) ON CONFLICT DO NOTHING;
+    RETURN FOUND;
+END $$;
+COMMENT ON FUNCTION note_write(uuid) IS 'Notes a write in applied_write, in its own transaction. False: it has been done before. Removes a few old notes on the way.';
 
 CREATE FUNCTION job_hex(job_id uuid) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE -- not STRICT: that would keep it from being inlined

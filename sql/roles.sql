@@ -102,7 +102,7 @@ CREATE TEMPORARY TABLE pgkeeper_grants ON COMMIT DROP AS
 SELECT w.name, w.role_name, p.oid AS found
   FROM (SELECT unnest('{fence, join_member, enroll, withdraw_member, watch_member, take_over, enter_tenure, release, announce_tenure,
                         report_end, rehearse, confirm, withdraw, listen, channel, is_held, is_alive, epoch_text, lock_class,
-                        may_write, claim_graphs, live_owners, job_hex, cleanup_job, cleanup_cluster, blob_store, blob_begin,
+                        may_write, note_write, claim_graphs, live_owners, job_hex, cleanup_job, cleanup_cluster, blob_store, blob_begin,
                         blob_write, blob_publish, blob_publish_all, blob_leave, blob_read, blob_remove, blob_remove_job,
                         blob_sweep, blob_orphans, blob_remove_orphans, blob_compress_fast, purge}'::text[]), :'application'
         UNION ALL

@@ -190,8 +190,8 @@ PGK_API pgk_status pgk_checkpoint_counter_get(pgk_checkpoint_counter *counter, i
                                               pgk_error *err);
 
 /*
- * Sets the number to be issued next, also to a smaller one. Numbers that others take meanwhile do
- * no harm; another set or shutdown may be undone by this one. PGK_ERR_INVALID_ARGUMENT: negative.
+ * Sets the number to be issued next, also to a smaller one. Once, also when its answer was lost:
+ * nothing that others did since is undone. PGK_ERR_INVALID_ARGUMENT: negative.
  * PGK_ERR_FENCED, PGK_ERR_OUTCOME_UNKNOWN. Since 0.1.
  */
 PGK_API pgk_status pgk_checkpoint_counter_set(pgk_checkpoint_counter *counter, int64_t value,

@@ -35,9 +35,8 @@ PGK_API pgk_status pgk_ha_job_registry(pgk_ha *ha, const pgk_token *token,
                                        pgk_job_registry **ret_registry, pgk_error *err);
 
 /*
- * RUNNING from now on, whatever it was. FENCED, OUTCOME_UNKNOWN (again is safe). A call that has to
- * be sent again inside, and so may the other two, undoes what another wrote of the job in between:
- * one leader writes a job's status, one call after the other. Since 0.1.
+ * RUNNING from now on, whatever it was. FENCED, OUTCOME_UNKNOWN (again is safe). A call whose answer
+ * was lost, and so with the other two, undoes nothing that another wrote of the job since. Since 0.1.
  */
 PGK_API pgk_status pgk_job_registry_set_running(pgk_job_registry *registry, const pgk_uuid *job_id,
                                                 pgk_error *err);

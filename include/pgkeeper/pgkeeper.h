@@ -7,6 +7,7 @@
 #include <pgkeeper/config.h>
 #include <pgkeeper/election.h>
 #include <pgkeeper/export.h>
+#include <pgkeeper/factory.h>
 #include <pgkeeper/ha.h>
 #include <pgkeeper/job_graph.h>
 #include <pgkeeper/job_registry.h>

@@ -58,8 +58,7 @@ PGK_API pgk_status pgk_ha_recover(pgk_ha *ha, pgk_job_graphs *graphs, const pgk_
  * All or nothing; idempotent; PGK_OK for an unknown job. Entries that are discarding go too, with
  * what they know of external data: discard first (pgk_ha_discard_pending), *ret_dropped (may be
  * NULL) says how many were dropped. PGK_ERR_FENCED, PGK_ERR_OUTCOME_UNKNOWN: again is safe.
- * While the job is written by somebody else too, a call that has to be sent again inside may remove
- * what was written after it was sent first: end a job when nothing of it runs. Since 0.1.
+ * A call whose answer was lost removes nothing that was written since; *ret_dropped may then be 0. Since 0.1.
  */
 PGK_API pgk_status pgk_ha_cleanup_job(pgk_ha *ha, const pgk_token *token, const pgk_uuid *job_id,
                                       int64_t *ret_dropped, pgk_error *err);

@@ -17,6 +17,7 @@ static int cmd_help(struct cli *cli, int argc, char **argv);
 
 static const struct cli_verb verbs[] = {
     {"migrate", "make, change and check the database schema", cmd_migrate, help_migrate},
+    {"config", "show the configuration and where it comes from", cmd_config, help_config},
     {"elect", "contend for leadership and print the transitions", cmd_elect, help_elect},
     {"watch", "print changes of leadership as they happen", cmd_watch, help_watch},
     {"leader", "print the address of a component's leader", cmd_leader, help_leader},

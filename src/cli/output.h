@@ -25,6 +25,7 @@ int output_clipped(FILE *out, const char *line, size_t length, int width);
 PGresult *output_new_rows(int columns, const char *const *names, const Oid *types);
 void output_add_row(PGresult *rows, const char *const *values);
 
+#define OUTPUT_BOOL 16
 #define OUTPUT_TEXT 25
 #define OUTPUT_INT8 20
 

@@ -4,6 +4,7 @@
 
 #include "cli.h"
 
+int cmd_config(struct cli *cli, int argc, char **argv);
 int cmd_elect(struct cli *cli, int argc, char **argv);
 int cmd_watch(struct cli *cli, int argc, char **argv);
 int cmd_leader(struct cli *cli, int argc, char **argv);
@@ -34,6 +35,7 @@ int cmd_completion(struct cli *cli, int argc, char **argv);
 const struct cli_verb *cli_verbs(size_t *ret_count);
 extern const char *const cli_global_help;
 
+extern const char help_config[];
 extern const char help_elect[], help_watch[], help_leader[], help_leaders[], help_contenders[],
     help_history[], help_resign[], help_switchover[], help_kick[], help_run[], help_server[],
     help_version[], help_jobs[], help_results[], help_checkpoints[], help_counter[], help_cleanup[],

@@ -50,7 +50,9 @@ void pgk_config_free(pgk_config *config)
         for (size_t source = 0; source < SOURCE_COUNT; source++) {
             free(config->texts[key][source]);
         }
+        free(config->where[key]);
     }
+    config_free_warnings(&config->warnings);
     free(config);
 }
 
@@ -58,8 +60,11 @@ void config_free_batch(struct config_batch *batch)
 {
     for (size_t key = 0; key < KEY_COUNT; key++) {
         free(batch->texts[key]);
+        free(batch->where[key]);
         batch->texts[key] = NULL;
+        batch->where[key] = NULL;
     }
+    config_free_warnings(&batch->warnings);
 }
 
 void config_take_batch(struct pgk_config *config, enum config_source source,
@@ -71,6 +76,15 @@ void config_take_batch(struct pgk_config *config, enum config_source source,
             config->texts[key][source] = batch->texts[key];
             batch->texts[key] = NULL;
         }
+        if (batch->where[key] != NULL) {
+            free(config->where[key]);
+            config->where[key] = batch->where[key];
+            batch->where[key] = NULL;
+        }
+    }
+    for (size_t i = 0; i < batch->warnings.count; i++) {
+        /* Out of memory: the values count all the same. */
+        config_warn(&config->warnings, NULL, "%s", batch->warnings.texts[i]);
     }
 }
 
@@ -81,6 +95,11 @@ pgk_status config_unknown_key(const char *name, pgk_error *err)
     char shown[80];
     size_t length = strspn(name, letters); /* what follows may be a value, and secret */
     text_copy(shown, length < sizeof(shown) ? length + 1 : sizeof(shown), name);
+    const char *advice = config_foreign_advice(shown);
+    if (advice != NULL) {
+        return error_set(err, PGK_ERR_CONFIG, ORIGIN, "key \"%s\" has no effect here: %s", shown,
+                         advice);
+    }
     const char *near = config_key_suggest(shown);
     if (near != NULL) {
         return error_set(err, PGK_ERR_CONFIG, ORIGIN, "unknown key \"%s\": did you mean %s?", shown,
@@ -99,7 +118,7 @@ pgk_status pgk_config_set(pgk_config *config, const char *key, const char *value
                          : key == NULL  ? "key"
                                         : "value");
     }
-    enum config_id id = config_key_find(key);
+    enum config_id id = config_key_find(key, NULL);
     if (id == KEY_COUNT) {
         return config_unknown_key(key, err);
     }
@@ -179,6 +198,14 @@ bool config_is_set(const struct pgk_config *config, enum config_id key)
     return false;
 }
 
+/* ZooKeeper's default wait is longer than ours may grow by default. */
+static const char *default_max_retry_wait(const struct pgk_config *config)
+{
+    static const char usual[] = "1 s";
+    return config_duration_ms(config, KEY_RETRY_WAIT) > 1000 ? config_text(config, KEY_RETRY_WAIT)
+                                                             : usual;
+}
+
 const char *config_text(const struct pgk_config *config, enum config_id key)
 {
     for (size_t source = SOURCE_COUNT; source > 0; source--) {
@@ -194,6 +221,10 @@ const char *config_text(const struct pgk_config *config, enum config_id key)
         return config_profile_text(config_text(config, KEY_PROFILE), key);
     case KEY_DISCONNECT_TOLERANCE:
         return config_text(config, KEY_LEASE);
+    case KEY_MAX_RETRY_WAIT:
+        return default_max_retry_wait(config);
+    case KEY_REST_HOST:
+        return config_text(config, KEY_JOB_MANAGER_HOST);
     case KEY_MEMBER_NAME:
         return config->member_name;
     default:
@@ -206,7 +237,7 @@ const char *pgk_config_get(const pgk_config *config, const char *key)
     if (config == NULL || key == NULL) {
         return NULL;
     }
-    enum config_id id = config_key_find(key);
+    enum config_id id = config_key_find(key, NULL);
     return id != KEY_COUNT ? config_text(config, id) : NULL;
 }
 
@@ -231,6 +262,19 @@ static void complain(char *all, size_t size, const char *format, ...)
     va_start(args, format);
     text_vformat(all + used, size - used, format, args);
     va_end(args);
+}
+
+static pgk_status check_backoff(const struct pgk_config *config, pgk_error *err)
+{
+    int first = config_duration_ms(config, KEY_CLEANUP_INITIAL_BACKOFF);
+    int most = config_duration_ms(config, KEY_CLEANUP_MAX_BACKOFF);
+    if (first <= most) {
+        return PGK_OK;
+    }
+    return error_set(err, PGK_ERR_CONFIG, "config.check",
+                     "values of cleanup-strategy.exponential-delay contradict each other: "
+                     "initial-backoff (%d ms) exceeds max-backoff (%d ms)",
+                     first, most);
 }
 
 pgk_status pgk_config_check(const pgk_config *config, pgk_error *err)
@@ -262,7 +306,7 @@ pgk_status pgk_config_check(const pgk_config *config, pgk_error *err)
                  max_wait);
     }
     if (all[0] == '\0') {
-        return PGK_OK;
+        return check_backoff(config, err);
     }
     return error_set(err, PGK_ERR_CONFIG, "config.check",
                      "values of high-availability.postgres contradict each other: %s (what is not "

@@ -18,26 +18,51 @@ enum config_source { SOURCE_FILE, SOURCE_ENVIRONMENT, SOURCE_CALL, SOURCE_COUNT 
 
 #define MEMBER_NAME_SIZE 128
 
+/* Sentences about what had no effect, or another than somebody may think. */
+struct config_warnings {
+    char **texts; /* owned */
+    size_t count;
+};
+
 struct pgk_config {
     char *texts[KEY_COUNT][SOURCE_COUNT]; /* NULL: not set there; owned */
-    char member_name[MEMBER_NAME_SIZE];   /* default of KEY_MEMBER_NAME */
+    char *where[KEY_COUNT];               /* "path:line" of SOURCE_FILE; owned */
+    struct config_warnings warnings;
+    char member_name[MEMBER_NAME_SIZE]; /* default of KEY_MEMBER_NAME */
     struct logger logger;
 };
 
 /* Values of one source that are taken all together or not at all. Starts zeroed. */
 struct config_batch {
-    char *texts[KEY_COUNT]; /* owned */
-    int lines[KEY_COUNT];   /* of a file */
+    char *texts[KEY_COUNT];  /* owned */
+    int lines[KEY_COUNT];    /* of a file */
+    size_t ranks[KEY_COUNT]; /* of the spelling, see config_key_find() */
+    char *where[KEY_COUNT];  /* of a file; owned */
+    struct config_warnings warnings;
 };
 
 /* Checks a value and makes the text to keep. PGK_ERR_CONFIG names key, value and what is
  * allowed. */
 pgk_status config_make_text(enum config_id key, const char *value, char **ret_text, pgk_error *err);
 
+/* Adds a sentence, unless it is there already; after a hundred no more are kept. */
+pgk_status config_warn(struct config_warnings *warnings, pgk_error *err, const char *format, ...)
+    PGK_PRINTF(3, 4);
+void config_free_warnings(struct config_warnings *warnings);
+
+/* Tells the log of the configuration, if it has one, what pgk_config_warning() lists. */
+void config_log_warnings(const struct pgk_config *config);
+
+/* For a key that is not in the table: why it has no effect here, in half a sentence; NULL when it is
+ * none of the keys of Flink that concern us. */
+const char *config_foreign_advice(const char *name);
+/* True beneath a prefix where a key that nobody knows is worth a warning. */
+bool config_foreign_is_near(const char *name);
+
 /* "unknown key ...", with a suggestion; shows no more of `name` than looks like a key. */
 pgk_status config_unknown_key(const char *name, pgk_error *err);
 
-/* Moves the batch's texts into the configuration. */
+/* Moves the batch's texts into the configuration, and adds its warnings. */
 void config_take_batch(struct pgk_config *config, enum config_source source,
                        struct config_batch *batch);
 void config_free_batch(struct config_batch *batch);
@@ -45,6 +70,9 @@ void config_free_batch(struct config_batch *batch);
 /* Parses a file's text, which it cuts up; text[length] must be '\0'. Fills the batch also on
  * error. */
 pgk_status config_parse_file(char *text, size_t length, struct config_batch *batch, pgk_error *err);
+
+/* The key number `index` in the order of the documents; KEY_COUNT after the last. */
+enum config_id config_key_at(size_t index);
 
 /* "<hostname>:<pid>" of this process. */
 void config_default_member_name(char out[MEMBER_NAME_SIZE]);

@@ -1,6 +1,7 @@
 /*
  * core/config_file.c - reads configuration files: `key: value` lines, as in Flink's flat files.
  *
+ * Other spellings of keys, and keys of Flink that do nothing here, leave a warning behind.
  * A small part of YAML, and strict about the rest: what would mean something else in YAML, such as
  * an indented block, is an error and not ignored. Shows no values of lines in messages, for they
  * may be secret. One thread at a time.
@@ -17,6 +18,8 @@
 #define ORIGIN "config.file"
 #define FILE_MAX_BYTES ((size_t)1024 * 1024)
 #define LINE_MAX_BYTES ((size_t)64 * 1024)
+#define PARENT_SIZE 128
+#define WHERE_SIZE 320
 
 static const char *skip_blanks(const char *at)
 {
@@ -99,24 +102,141 @@ static pgk_status bare_value(char *text, char **ret_value, pgk_error *err)
     return PGK_OK;
 }
 
-static pgk_status take_value(const char *key, char *text, int line, struct config_batch *batch,
-                             pgk_error *err)
+struct parser {
+    struct config_batch *batch;
+    int line;
+    /* The last key, when nothing but perhaps a comment followed its colon: a nested block may come. */
+    char parent[PARENT_SIZE];
+    int empty_line;           /* where a key of ours is without its value; 0: nowhere */
+    enum config_id empty_key; /* which */
+    bool stopped;             /* the next key came: it is not going to have one */
+};
+
+/* A key of Flink's that has no equivalent, or one of others. */
+static pgk_status pass_over(struct parser *parser, const char *key, pgk_error *err)
 {
-    enum config_id id = config_key_find(key);
-    if (id == KEY_COUNT) {
-        return config_key_is_ours(key) ? config_unknown_key(key, err) : PGK_OK;
+    struct config_warnings *warnings = &parser->batch->warnings;
+    const char *advice = config_foreign_advice(key);
+    char shown[PARENT_SIZE]; /* a key in quotes may be anything */
+    text_excerpt(shown, sizeof(shown), key);
+    if (advice != NULL) {
+        return config_warn(warnings, err, "line %d: %s has no effect here: %s", parser->line, shown,
+                           advice);
     }
-    if (batch->texts[id] != NULL) {
-        return error_set(err, PGK_ERR_CONFIG, ORIGIN, "%s is set in line %d already", key,
-                         batch->lines[id]);
+    if (config_key_is_ours(key)) {
+        return config_unknown_key(key, err);
+    }
+    if (!config_foreign_is_near(key)) {
+        return PGK_OK;
+    }
+    const char *near = config_key_suggest(key);
+    if (near == NULL) {
+        return config_warn(warnings, err, "line %d: %s has no effect here", parser->line, shown);
+    }
+    return config_warn(warnings, err, "line %d: %s has no effect here: did you mean %s?",
+                       parser->line, shown, near);
+}
+
+/* As Flink has it: the key's own name wins over other spellings wherever they stand, and of two
+ * equals the later. False when the new one does not count. */
+static bool counts(struct parser *parser, enum config_id id, const char *key, size_t rank)
+{
+    struct config_batch *batch = parser->batch;
+    if (batch->texts[id] == NULL || rank < batch->ranks[id]) {
+        return true;
+    }
+    bool later = rank == batch->ranks[id];
+    config_warn(&batch->warnings, NULL, "line %d: %s is set in line %d already; line %d counts",
+                parser->line, key, batch->lines[id], later ? parser->line : batch->lines[id]);
+    return later;
+}
+
+/* In YAML an unquoted value that begins so is no plain text. */
+static bool means_something_else(const char *text)
+{
+    const char *value = skip_blanks(text);
+    return *value != '\0' && strchr("&*!|>{}[]%@`", *value) != NULL;
+}
+
+static pgk_status set_value(struct parser *parser, enum config_id id, const char *key, size_t rank,
+                            const char *value, pgk_error *err)
+{
+    struct config_batch *batch = parser->batch;
+    char *text = NULL;
+    pgk_status status = config_make_text(id, value, &text, err);
+    if (status != PGK_OK) {
+        return rank == 0 ? status : error_wrap(err, status, "%s", key);
+    }
+    if (rank > 0) {
+        config_warn(&batch->warnings, NULL, "line %d: %s is taken as %s", parser->line, key,
+                    config_keys[id].name);
+    }
+    if (!counts(parser, id, key, rank)) {
+        free(text);
+        return PGK_OK;
+    }
+    free(batch->texts[id]);
+    batch->texts[id] = text;
+    batch->lines[id] = parser->line;
+    batch->ranks[id] = rank;
+    return PGK_OK;
+}
+
+static pgk_status take_value(struct parser *parser, const char *key, char *text, pgk_error *err)
+{
+    const char *first = skip_blanks(text);
+    bool empty = *first == '\0' || (*first == '#' && first != text);
+    size_t rank = 0;
+    enum config_id id = config_key_find(key, &rank);
+    text_excerpt(parser->parent, sizeof(parser->parent), empty ? key : "");
+    if (id == KEY_COUNT) {
+        return pass_over(parser, key, err);
+    }
+    if (means_something_else(text)) {
+        return error_set(err, PGK_ERR_CONFIG, ORIGIN,
+                         "%s: the value begins with a letter that means something else in YAML (a "
+                         "block, a list, an alias): put it in quotes",
+                         key);
     }
     char *value = NULL;
     pgk_status status = bare_value(text, &value, err);
     if (status != PGK_OK) {
         return error_wrap(err, status, "%s", key);
     }
-    batch->lines[id] = line;
-    return config_make_text(id, value, &batch->texts[id], err);
+    if (empty && (config_keys[id].type != CONFIG_STRING || config_keys[id].min > 0)) {
+        parser->empty_line = parser->line; /* an error, but which depends on the next line */
+        parser->empty_key = id;
+        return PGK_OK;
+    }
+    return set_value(parser, id, key, rank, value, err);
+}
+
+/* A key of ours had no value, and no nested block came. */
+static pgk_status refuse_empty(const struct parser *parser, pgk_error *err)
+{
+    char *unused = NULL;
+    return config_make_text(parser->empty_key, "", &unused, err);
+}
+
+/* An indented line or a list. Shows the whole key that should have been written, if it can be told and
+ * has nothing secret in it. */
+static pgk_status refuse_nested(const struct parser *parser, const char *first, pgk_error *err)
+{
+    size_t length = 0;
+    while (is_key_letter(first[length])) {
+        length++;
+    }
+    enum config_id parent = config_key_find(parser->parent, NULL);
+    bool secret = parent != KEY_COUNT && config_keys[parent].secret;
+    bool is_key = length > 0 && first[length] == ':' && parser->parent[0] != '\0' && !secret;
+    char key[PARENT_SIZE] = "high-availability.cluster-id";
+    if (is_key) {
+        text_format(key, sizeof(key), "%s.%.*s", parser->parent, (int)length, first);
+    }
+    return error_set(err, PGK_ERR_CONFIG, ORIGIN,
+                     "nested blocks and lists of YAML are not read: write the whole key at the "
+                     "beginning of one line, as in `%s: ...`",
+                     key);
 }
 
 /* Parts a line at its colon; *ret_key is "" for a line of some other program that is passed
@@ -142,7 +262,7 @@ static pgk_status split_line(char *line, char **ret_key, char **ret_text, pgk_er
     }
     bool has_colon = strchr(colon, ':') != NULL;
     *end = '\0';
-    bool ours = config_key_find(line) != KEY_COUNT || config_key_is_ours(line);
+    bool ours = config_key_find(line, NULL) != KEY_COUNT || config_key_is_ours(line);
     if (!has_colon || ours) {
         return error_set(err, PGK_ERR_CONFIG, ORIGIN,
                          "not a `key: value` line: a colon must follow the key");
@@ -152,7 +272,28 @@ static pgk_status split_line(char *line, char **ret_key, char **ret_text, pgk_er
     return PGK_OK;
 }
 
-static pgk_status parse_line(char *line, int number, struct config_batch *batch, pgk_error *err)
+/* A line that is neither empty nor a comment. */
+static pgk_status parse_content(struct parser *parser, char *line, pgk_error *err)
+{
+    const char *first = skip_blanks(line);
+    bool list = line[0] == '-' && (line[1] == '\0' || text_is_blank(line[1]));
+    if (first != line || list || line[0] == '{' || line[0] == '[') {
+        return refuse_nested(parser, first, err);
+    }
+    if (parser->empty_line != 0) {
+        parser->stopped = true;
+        return PGK_OK;
+    }
+    char *key = NULL;
+    char *text = NULL;
+    pgk_status status = split_line(line, &key, &text, err);
+    if (status != PGK_OK) {
+        return status;
+    }
+    return take_value(parser, key, text, err);
+}
+
+static pgk_status parse_line(struct parser *parser, char *line, pgk_error *err)
 {
     size_t length = strlen(line);
     if (length > LINE_MAX_BYTES) {
@@ -167,41 +308,35 @@ static pgk_status parse_line(char *line, int number, struct config_batch *batch,
     if (*first == '\0' || *first == '#' || strcmp(line, "---") == 0) {
         return PGK_OK;
     }
-    if (first != line || (line[0] == '-' && (line[1] == '\0' || text_is_blank(line[1])))) {
-        return error_set(err, PGK_ERR_CONFIG, ORIGIN,
-                         "nested blocks and lists are not understood: write the whole key at the "
-                         "beginning of one line, as in `high-availability.cluster-id: x`");
-    }
-    char *key = NULL;
-    char *text = NULL;
-    pgk_status status = split_line(line, &key, &text, err);
-    if (status != PGK_OK) {
-        return status;
-    }
-    return take_value(key, text, number, batch, err);
+    return parse_content(parser, line, err);
 }
 
 pgk_status config_parse_file(char *text, size_t length, struct config_batch *batch, pgk_error *err)
 {
-    int number = 0;
+    struct parser parser = {.batch = batch};
     char *line = text;
     char *end = text + length;
+    pgk_status status = PGK_OK;
     if (length >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
         line += 3; /* byte order mark, as some editors write it */
     }
-    while (line < end) {
-        number++;
+    while (line < end && status == PGK_OK && !parser.stopped) {
+        parser.line++;
         char *stop = memchr(line, '\n', (size_t)(end - line));
         stop = stop != NULL ? stop : end;
         *stop = '\0';
-        pgk_status status = memchr(line, '\0', (size_t)(stop - line)) != NULL
-                                ? error_set(err, PGK_ERR_CONFIG, ORIGIN,
-                                            "the line holds a NUL byte: not a text file")
-                                : parse_line(line, number, batch, err);
-        if (status != PGK_OK) {
-            return error_wrap(err, status, "line %d", number);
-        }
+        status = memchr(line, '\0', (size_t)(stop - line)) != NULL
+                     ? error_set(err, PGK_ERR_CONFIG, ORIGIN,
+                                 "the line holds a NUL byte: not a text file")
+                     : parse_line(&parser, line, err);
         line = stop + 1;
+    }
+    if (status != PGK_OK) {
+        return error_wrap(err, status, "line %d", parser.line);
+    }
+    if (parser.empty_line != 0) {
+        status = refuse_empty(&parser, err);
+        return error_wrap(err, status, "line %d", parser.empty_line);
     }
     return PGK_OK;
 }
@@ -230,6 +365,33 @@ static ssize_t read_all(const char *path, char *buffer, size_t size)
     return (ssize_t)length;
 }
 
+/* Puts the path before lines and warnings. */
+static pgk_status name_places(struct config_batch *batch, const char *path, pgk_error *err)
+{
+    char place[WHERE_SIZE];
+    for (size_t key = 0; key < KEY_COUNT; key++) {
+        if (batch->texts[key] == NULL) {
+            continue;
+        }
+        size_t rank = batch->ranks[key];
+        text_format(place, sizeof(place), "%s:%d%s%s%s", path, batch->lines[key],
+                    rank > 0 ? " (" : "", rank > 0 ? config_keys[key].also[rank - 1] : "",
+                    rank > 0 ? ")" : "");
+        batch->where[key] = strdup(place);
+        if (batch->where[key] == NULL) {
+            return error_set(err, PGK_ERR_NO_MEMORY, ORIGIN, "no memory for the place of a value");
+        }
+    }
+    struct config_warnings warnings = {0};
+    pgk_status status = PGK_OK;
+    for (size_t i = 0; i < batch->warnings.count && status == PGK_OK; i++) {
+        status = config_warn(&warnings, err, "%s: %s", path, batch->warnings.texts[i]);
+    }
+    config_free_warnings(&batch->warnings);
+    batch->warnings = warnings;
+    return status;
+}
+
 static pgk_status load(pgk_config *config, const char *path, char *buffer, pgk_error *err)
 {
     char shown[160];
@@ -246,10 +408,13 @@ static pgk_status load(pgk_config *config, const char *path, char *buffer, pgk_e
     buffer[length] = '\0';
     struct config_batch batch = {0};
     pgk_status status = config_parse_file(buffer, (size_t)length, &batch, err);
+    if (status != PGK_OK) {
+        error_wrap(err, status, "%s", shown);
+    } else {
+        status = name_places(&batch, shown, err);
+    }
     if (status == PGK_OK) {
         config_take_batch(config, SOURCE_FILE, &batch);
-    } else {
-        error_wrap(err, status, "%s", shown);
     }
     config_free_batch(&batch);
     return status;

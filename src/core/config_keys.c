@@ -1,12 +1,15 @@
 /*
  * core/config_keys.c - the table of configuration keys: types, defaults, limits, meaning.
  *
- * docs/configuration.md says the same for people; a test compares the two. Immutable; any thread.
+ * The one place: parsing, `pgkeeper config show`, pgkeeper-config(5) and docs/configuration.md are
+ * made of it (./dev keys writes the last two, a check compares them). Immutable; any thread.
  */
 #include "core/config_keys.h"
 
+#include <inttypes.h>
 #include <string.h>
 
+#include "core/duration.h"
 #include "core/text.h"
 
 #define SECOND INT64_C(1000)
@@ -28,97 +31,188 @@
     }
 #define LIMITS(least, most) .min = (least), .max = (most)
 
+#define ALSO(...)                                                                                  \
+    .also = (const char *const[])                                                                  \
+    {                                                                                              \
+        __VA_ARGS__, NULL                                                                          \
+    }
+#define ALIASES(...)                                                                               \
+    .aliases = (const struct config_alias[])                                                       \
+    {                                                                                              \
+        __VA_ARGS__,                                                                               \
+        {                                                                                          \
+            NULL, NULL                                                                             \
+        }                                                                                          \
+    }
+#define IN(group_name) .group = GROUP_##group_name
+
 /* clang-format off */
+const struct config_group_text config_groups[GROUP_COUNT] = {
+    [GROUP_WHERE] = {"where", "What and where"},
+    [GROUP_LEASE] = {"lease", "The lease"},
+    [GROUP_CONNECTIONS] = {"connections", "Connections"},
+    [GROUP_RETRIEVAL] = {"retrieval", "Following leaders"},
+    [GROUP_STORES] = {"stores", "Results and checkpoints"},
+    [GROUP_CLEANUP] = {"cleanup", "Clean-up"},
+    [GROUP_ADDRESSES] = {"addresses", "Addresses"},
+};
+
 const struct config_key config_keys[KEY_COUNT] = {
-    [KEY_TYPE] = {HA "type", ONE_OF("none", "standalone", "embedded", "postgres"),
+    [KEY_TYPE] = {HA "type", IN(WHERE), ONE_OF("none", "standalone", "embedded", "postgres"),
         .only = "postgres", .default_text = "postgres",
-        .description = "What keeps leadership."},
-    [KEY_CLUSTER_ID] = {HA "cluster-id", STRING, LIMITS(1, 200), .default_text = "/default",
-        .description = "Name of the cluster. Masters that stand in for one another have the same."},
-    [KEY_URI] = {PG "uri", STRING, LIMITS(0, 8192), .secret = true, .default_text = "",
+        ALSO("recovery.mode", "high-availability"),
         .description =
-            "Conninfo or URI of the database, as libpq takes it; several hosts are allowed. Empty: "
-            "libpq's environment. Never shown in messages."},
-    [KEY_SCHEMA] = {PG "schema", STRING, LIMITS(1, 63), .default_text = "pgkeeper",
-        .description = "Schema of pgkeeper's tables."},
-    [KEY_PROFILE] = {PG "profile", ONE_OF("default", "fast", "wan"), .default_text = "default",
-        .description = "Where the four values of the lease come from that are not set themselves."},
-    [KEY_HEARTBEAT] = {PG "heartbeat", DURATION, LIMITS(10, 10 * MINUTE), .derived = true,
-        .default_text = "of the profile",
+            "What keeps leadership. postgres: the database, for any number of processes; embedded: the memory of "
+            "this process; standalone and none: nothing, the leaders are fixed."},
+    [KEY_CLUSTER_ID] = {HA "cluster-id", IN(WHERE), STRING, LIMITS(1, 200), .default_text = "/default",
+        ALSO(HA "zookeeper.path.namespace", "recovery.zookeeper.path.namespace"),
         .description =
-            "How often a master tells the server that it lives. Three times this must not exceed "
-            "the lease."},
-    [KEY_LEASE] = {PG "lease", DURATION, LIMITS(30, 30 * MINUTE), .derived = true,
-        .default_text = "of the profile",
+            "Name of the cluster. Masters that stand in for one another have the same; clusters with different names "
+            "share a schema without meeting."},
+    [KEY_URI] = {PG "uri", IN(WHERE), STRING, LIMITS(0, 8192), .secret = true, .default_text = "",
         .description =
-            "How long a leader believes in its leadership after it sent the last heartbeat that "
-            "was answered. At most two thirds of the session timeout."},
-    [KEY_SESSION_TIMEOUT] = {PG "session-timeout", DURATION, LIMITS(45, HOUR), .derived = true,
-        .default_text = "of the profile",
-        .description =
-            "After this much silence the server ends the leader's session, and another may lead."},
-    [KEY_GRACE] = {PG "grace", DURATION, LIMITS(30, HOUR), .derived = true,
-        .default_text = "of the profile",
-        .description =
-            "With take-over exclusive: what a successor waits after an unclean end. At least 1.001 "
-            "times the lease."},
-    [KEY_DURABLE_HEARTBEAT] = {PG "durable-heartbeat", BOOLEAN, .default_text = "off",
-        .description =
-            "Heartbeats write WAL, so that with synchronous replication a leader on a primary that "
-            "was cut off cannot renew its lease."},
-    [KEY_ALLOW_SESSION_POOLER] = {PG "allow-session-pooler", BOOLEAN, .default_text = "off",
-        .description =
-            "Accept a connection pooler in session mode; poolers are refused otherwise."},
-    [KEY_CONNECT_TIMEOUT] = {PG "connect-timeout", DURATION, LIMITS(10, HOUR),
-        .default_text = "15 s",
-        .description = "How long opening may take in all, retries included."},
-    [KEY_STATEMENT_TIMEOUT] = {PG "statement-timeout", DURATION, LIMITS(10, HOUR),
-        .default_text = "10 s",
-        .description = "How long one statement may take."},
-    [KEY_RETRY_WAIT] = {PG "retry-wait", DURATION, LIMITS(1, MINUTE), .default_text = "20 ms",
-        .description = "Wait before the first retry; it grows up to max-retry-wait, with jitter."},
-    [KEY_MAX_RETRY_WAIT] = {PG "max-retry-wait", DURATION, LIMITS(1, HOUR), .default_text = "1 s",
-        .description = "Longest wait between retries; five times that for lasting faults (login, schema)."},
-    [KEY_MAX_RETRY_ATTEMPTS] = {PG "max-retry-attempts", INTEGER, LIMITS(0, 1000000),
-        .default_text = "0",
-        .description = "Retries of one call within its time; 0: as many as fit. Background sessions never give up."},
-    [KEY_MAX_CONNECTIONS] = {PG "max-connections", INTEGER, LIMITS(1, 1000), .default_text = "8",
-        .description = "Most work sessions that the application's threads use at a time."},
-    [KEY_TAKE_OVER] = {"leader-election.take-over", ONE_OF("immediate", "exclusive"),
-        .default_text = "immediate",
-        .description =
-            "immediate: a successor is granted at once; exclusive: after the grace, unless the "
-            "predecessor resigned, so that two processes never believe at a time."},
-    [KEY_SCOPE] = {"leader-election.scope", ONE_OF("process", "component"),
-        .default_text = "process",
-        .description =
-            "process: one process leads all components; component: each has its own leader."},
-    [KEY_RETRIEVAL_MODE] = {"retrieval.mode", ONE_OF("listen", "poll"), .default_text = "listen",
-        .description =
-            "listen: changes are notified; poll: they are looked for, which works through a "
-            "transaction pooler too."},
-    [KEY_POLL_INTERVAL] = {"retrieval.poll-interval", DURATION, LIMITS(50, HOUR),
-        .default_text = "1 s",
-        .description = "How often leaders are read again, notified or not."},
-    [KEY_DISCONNECT_TOLERANCE] = {"retrieval.disconnect-tolerance", DURATION, LIMITS(0, DAY),
-        .derived = true, .default_text = "the lease",
-        .description =
-            "How long a known leader is kept after the database was lost, before it is announced "
-            "as gone."},
-    [KEY_RESULT_DELETE] = {"job-result-store.delete-on-commit", BOOLEAN, .default_text = "off",
-        .description = "A result that is marked clean is deleted at once, not kept."},
-    [KEY_RESULT_RETENTION] = {"job-result-store.retention", DURATION, LIMITS(0, 3650 * DAY),
-        .default_text = "30 d",
-        .description = "How long clean results are kept before they may be purged."},
-    [KEY_NUM_RETAINED] = {"execution.checkpointing.num-retained", INTEGER, LIMITS(1, 1000000),
-        .default_text = "1",
-        .description = "How many completed checkpoints of a job to keep; see pgk_ha_num_retained()."},
-    [KEY_MEMBER_NAME] = {"member.name", STRING, LIMITS(1, 200), .derived = true,
+            "Conninfo (host=db1,db2 dbname=ha user=master) or URI (postgresql://master@db1,db2/ha) as libpq takes it. "
+            "Several hosts are allowed: the writable one with the newest timeline is used. Empty: libpq's own "
+            "environment (PGHOST, PGSERVICE, ...). It may hold a password, so no message ever shows it; better places "
+            "for a password are .pgpass and the service file."},
+    [KEY_SCHEMA] = {PG "schema", IN(WHERE), STRING, LIMITS(1, 63), .default_text = "pgkeeper",
+        .description = "Schema of pgkeeper's tables, as given to pgkeeper migrate."},
+    [KEY_MEMBER_NAME] = {"member.name", IN(WHERE), STRING, LIMITS(1, 200), .derived = true,
         .default_text = "<hostname>:<pid>",
         .description = "What people call this process in views and in the history."},
-    [KEY_DISPATCH] = {"dispatch", ONE_OF("thread", "manual"), .default_text = "thread",
+    [KEY_DISPATCH] = {"dispatch", IN(WHERE), ONE_OF("thread", "manual"), .default_text = "thread",
         .description =
-            "thread: callbacks run on a thread of the library; manual: in pgk_ha_dispatch()."},
+            "thread: callbacks run on a thread of the library; manual: they run in pgk_ha_dispatch(), called from the "
+            "application's own loop."},
+
+    [KEY_PROFILE] = {PG "profile", IN(LEASE), ONE_OF("default", "fast", "wan"), .default_text = "default",
+        .description = "Where those of the next four come from that are not set themselves."},
+    [KEY_HEARTBEAT] = {PG "heartbeat", IN(LEASE), DURATION, LIMITS(10, 10 * MINUTE), .derived = true,
+        .default_text = "of the profile",
+        .description = "How often a master tells the server that it lives."},
+    [KEY_LEASE] = {PG "lease", IN(LEASE), DURATION, LIMITS(30, 30 * MINUTE), .derived = true,
+        .default_text = "of the profile",
+        .description =
+            "How long a leader believes in its leadership after it sent the last heartbeat that was answered."},
+    [KEY_SESSION_TIMEOUT] = {PG "session-timeout", IN(LEASE), DURATION, LIMITS(45, HOUR), .derived = true,
+        .default_text = "of the profile",
+        ALSO(HA "zookeeper.client.session-timeout", "recovery.zookeeper.client.session-timeout"),
+        .description =
+            "After this much silence the server ends the leader's session, and another process may lead."},
+    [KEY_GRACE] = {PG "grace", IN(LEASE), DURATION, LIMITS(30, HOUR), .derived = true,
+        .default_text = "of the profile",
+        .description = "With take-over exclusive: what a successor waits after an unclean end."},
+    [KEY_DURABLE_HEARTBEAT] = {PG "durable-heartbeat", IN(LEASE), BOOLEAN, .default_text = "off",
+        .description =
+            "Heartbeats write WAL, so that with synchronous replication a leader on a primary that was cut off cannot "
+            "renew its lease."},
+    [KEY_TAKE_OVER] = {"leader-election.take-over", IN(LEASE), ONE_OF("immediate", "exclusive"),
+        .default_text = "immediate",
+        .description =
+            "immediate: a successor is granted as soon as the lock is free; exclusive: it waits the grace first, "
+            "unless its predecessor resigned, so that two processes never believe at the same time. pgkeeper run uses "
+            "exclusive."},
+    [KEY_SCOPE] = {"leader-election.scope", IN(LEASE), ONE_OF("process", "component"),
+        .default_text = "process",
+        .description = "process: one process leads all components; component: each component has its own leader."},
+
+    [KEY_CONNECT_TIMEOUT] = {PG "connect-timeout", IN(CONNECTIONS), DURATION, LIMITS(10, HOUR),
+        .default_text = "15 s",
+        ALSO(HA "zookeeper.client.connection-timeout", "recovery.zookeeper.client.connection-timeout"),
+        .description = "How long opening a handle may take in all, hosts and retries included."},
+    [KEY_STATEMENT_TIMEOUT] = {PG "statement-timeout", IN(CONNECTIONS), DURATION, LIMITS(10, HOUR),
+        .default_text = "10 s",
+        .description = "How long one statement may take."},
+    [KEY_RETRY_WAIT] = {PG "retry-wait", IN(CONNECTIONS), DURATION, LIMITS(1, MINUTE), .default_text = "20 ms",
+        ALSO(HA "zookeeper.client.retry-wait", "recovery.zookeeper.client.retry-wait"),
+        .description = "Wait before the first retry; it grows from retry to retry, with jitter."},
+    [KEY_MAX_RETRY_WAIT] = {PG "max-retry-wait", IN(CONNECTIONS), DURATION, LIMITS(1, HOUR), .derived = true,
+        .default_text = "1 s, or retry-wait if that is longer",
+        .description =
+            "The longest such wait; not less than retry-wait. What a person has to mend (login, schema) is tried again "
+            "after five times that."},
+    [KEY_MAX_RETRY_ATTEMPTS] = {PG "max-retry-attempts", IN(CONNECTIONS), INTEGER, LIMITS(0, 1000000),
+        .default_text = "0",
+        ALSO(HA "zookeeper.client.max-retry-attempts", "recovery.zookeeper.client.max-retry-attempts"),
+        .description =
+            "Retries of one call (opening, confirm) within its time; 0: as many as fit. Background sessions never give "
+            "up."},
+    [KEY_MAX_CONNECTIONS] = {PG "max-connections", IN(CONNECTIONS), INTEGER, LIMITS(1, 1000), .default_text = "8",
+        .description =
+            "How many work sessions the application's threads use at a time. The sessions of the election come on "
+            "top."},
+    [KEY_ALLOW_SESSION_POOLER] = {PG "allow-session-pooler", IN(CONNECTIONS), BOOLEAN, .default_text = "off",
+        .description =
+            "Accept a connection pooler in session mode. Poolers are refused otherwise, and transaction pooling "
+            "always, because a lock would not stay with its session."},
+
+    [KEY_RETRIEVAL_MODE] = {"retrieval.mode", IN(RETRIEVAL), ONE_OF("listen", "poll"), .default_text = "listen",
+        .description =
+            "listen: changes are notified; poll: they are looked for every poll-interval, which works through a "
+            "transaction pooler too."},
+    [KEY_POLL_INTERVAL] = {"retrieval.poll-interval", IN(RETRIEVAL), DURATION, LIMITS(50, HOUR),
+        .default_text = "1 s",
+        .description = "How often leaders are read again, notified or not."},
+    [KEY_DISCONNECT_TOLERANCE] = {"retrieval.disconnect-tolerance", IN(RETRIEVAL), DURATION, LIMITS(0, DAY),
+        .derived = true, .default_text = "the lease",
+        .description =
+            "How long a known leader is kept after the database was lost, before it is announced as gone."},
+
+    [KEY_RESULT_DELETE] = {"job-result-store.delete-on-commit", IN(STORES), BOOLEAN, .default_text = "off",
+        .description =
+            "A result that is marked clean is deleted at once. Otherwise it stays, so that a job submitted twice is "
+            "known to have ended."},
+    [KEY_RESULT_RETENTION] = {"job-result-store.retention", IN(STORES), DURATION, LIMITS(0, 3650 * DAY),
+        .default_text = "30 d",
+        .description =
+            "How long clean results are kept before pgk_job_results_purge() or pgkeeper purge may delete them."},
+    [KEY_NUM_RETAINED] = {"execution.checkpointing.num-retained", IN(STORES), INTEGER, LIMITS(1, 1000000),
+        .default_text = "1",
+        ALSO("state.checkpoints.num-retained"),
+        .description =
+            "How many completed checkpoints of a job to keep. The library does not apply it by itself: "
+            "pgk_ha_num_retained() gives it to an application, for max_retained of pgk_ha_checkpoints()."},
+
+    [KEY_CLEANUP_STRATEGY] = {"cleanup-strategy", IN(CLEANUP), ONE_OF("none", "fixed-delay", "exponential-delay"),
+        ALIASES({"disable", "none"}, {"off", "none"}, {"fixeddelay", "fixed-delay"},
+                {"exponentialdelay", "exponential-delay"}),
+        .default_text = "exponential-delay",
+        .description =
+            "What is done when cleaning up after a job fails. none (also disable, off): nothing, it is tried once; "
+            "fixed-delay: it is tried again after the same wait each time; exponential-delay: after a wait that "
+            "doubles."},
+    [KEY_CLEANUP_FIXED_ATTEMPTS] = {"cleanup-strategy.fixed-delay.attempts", IN(CLEANUP), INTEGER,
+        LIMITS(0, 1000000), .default_text = "1",
+        .description = "With fixed-delay: how often a clean-up that failed is tried again."},
+    [KEY_CLEANUP_FIXED_DELAY] = {"cleanup-strategy.fixed-delay.delay", IN(CLEANUP), DURATION, LIMITS(0, DAY),
+        .default_text = "1 s",
+        .description = "With fixed-delay: the wait before each retry."},
+    [KEY_CLEANUP_INITIAL_BACKOFF] = {"cleanup-strategy.exponential-delay.initial-backoff", IN(CLEANUP), DURATION,
+        LIMITS(1, DAY), .default_text = "1 s",
+        .description = "With exponential-delay: the wait before the first retry; not more than max-backoff."},
+    [KEY_CLEANUP_MAX_BACKOFF] = {"cleanup-strategy.exponential-delay.max-backoff", IN(CLEANUP), DURATION,
+        LIMITS(1, DAY), .default_text = "1 h",
+        .description = "With exponential-delay: the longest wait between retries."},
+    [KEY_CLEANUP_ATTEMPTS] = {"cleanup-strategy.exponential-delay.attempts", IN(CLEANUP), INTEGER,
+        LIMITS(0, 1000000), .default_text = "0",
+        .description =
+            "With exponential-delay: how often a clean-up that failed is tried again; 0: until it succeeds."},
+
+    [KEY_JOB_MANAGER_HOST] = {"jobmanager.rpc.address", IN(ADDRESSES), STRING, LIMITS(0, 255), .default_text = "",
+        .description =
+            "Host name or IP address of the one master there is when nothing is elected (standalone); "
+            "pgk_config_job_manager_address() reads it. Empty: not known."},
+    [KEY_JOB_MANAGER_PORT] = {"jobmanager.rpc.port", IN(ADDRESSES), INTEGER, LIMITS(0, 65535),
+        .default_text = "6123",
+        .description = "Port of that master. 0: chosen at its start, so that nobody can know it beforehand."},
+    [KEY_REST_HOST] = {"rest.address", IN(ADDRESSES), STRING, LIMITS(0, 255), .derived = true,
+        .default_text = "jobmanager.rpc.address",
+        .description =
+            "Host name or IP address of the REST endpoint when nothing is elected; pgk_config_rest_address() reads "
+            "it."},
+    [KEY_REST_PORT] = {"rest.port", IN(ADDRESSES), INTEGER, LIMITS(0, 65535), .default_text = "8081",
+        ALSO("web.port"),
+        .description = "Port of the REST endpoint. 0: chosen at its start, as above."},
 };
 /* clang-format on */
 
@@ -135,14 +229,63 @@ static const struct {
     {"wan", {"1000 ms", "4000 ms", "6000 ms", "4200 ms"}},
 };
 
-enum config_id config_key_find(const char *name)
+enum config_id config_key_find(const char *name, size_t *ret_rank)
 {
     for (size_t i = 0; i < KEY_COUNT; i++) {
-        if (strcmp(config_keys[i].name, name) == 0) {
-            return (enum config_id)i;
+        const char *const *also = config_keys[i].also;
+        const char *spelling = config_keys[i].name;
+        for (size_t rank = 0; spelling != NULL; rank++) {
+            if (strcmp(spelling, name) == 0) {
+                if (ret_rank != NULL) {
+                    *ret_rank = rank;
+                }
+                return (enum config_id)i;
+            }
+            spelling = also != NULL ? also[rank] : NULL;
         }
     }
     return KEY_COUNT;
+}
+
+const char *config_type_name(enum config_type type)
+{
+    static const char *const names[] = {"string", "duration", "integer", "boolean", "one of"};
+    return names[type];
+}
+
+void config_key_allowed(const struct config_key *key, char out[CONFIG_ALLOWED_SIZE])
+{
+    char least[DURATION_TEXT_SIZE];
+    char most[DURATION_TEXT_SIZE];
+    switch (key->type) {
+    case CONFIG_STRING:
+        if (key->min == 0) {
+            text_format(out, CONFIG_ALLOWED_SIZE, "at most %" PRId64 " bytes", key->max);
+            return;
+        }
+        text_format(out, CONFIG_ALLOWED_SIZE, "%" PRId64 " to %" PRId64 " bytes", key->min,
+                    key->max);
+        return;
+    case CONFIG_DURATION:
+        duration_format(key->min, least);
+        duration_format(key->max, most);
+        text_format(out, CONFIG_ALLOWED_SIZE, "%s to %s", least, most);
+        return;
+    case CONFIG_INTEGER:
+        text_format(out, CONFIG_ALLOWED_SIZE, "%" PRId64 " to %" PRId64, key->min, key->max);
+        return;
+    case CONFIG_BOOLEAN:
+        text_copy(out, CONFIG_ALLOWED_SIZE, "true, false, on, off, yes, no");
+        return;
+    case CONFIG_ENUM:
+        out[0] = '\0';
+        for (size_t i = 0; key->choices[i] != NULL; i++) {
+            size_t used = strlen(out);
+            text_format(out + used, CONFIG_ALLOWED_SIZE - used, "%s%s", i > 0 ? ", " : "",
+                        key->choices[i]);
+        }
+        return;
+    }
 }
 
 bool config_key_is_ours(const char *name)

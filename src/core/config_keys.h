@@ -44,13 +44,49 @@ enum config_id {
     KEY_RESULT_DELETE,
     KEY_RESULT_RETENTION,
     KEY_NUM_RETAINED,
+    KEY_CLEANUP_STRATEGY,
+    KEY_CLEANUP_FIXED_ATTEMPTS,
+    KEY_CLEANUP_FIXED_DELAY,
+    KEY_CLEANUP_INITIAL_BACKOFF,
+    KEY_CLEANUP_MAX_BACKOFF,
+    KEY_CLEANUP_ATTEMPTS,
+    KEY_JOB_MANAGER_HOST,
+    KEY_JOB_MANAGER_PORT,
+    KEY_REST_HOST,
+    KEY_REST_PORT,
     KEY_MEMBER_NAME,
     KEY_DISPATCH,
     KEY_COUNT
 };
 
+/* Which table of docs/configuration.md and pgkeeper-config(5) a key stands in. */
+enum config_group {
+    GROUP_WHERE,
+    GROUP_LEASE,
+    GROUP_CONNECTIONS,
+    GROUP_RETRIEVAL,
+    GROUP_STORES,
+    GROUP_CLEANUP,
+    GROUP_ADDRESSES,
+    GROUP_COUNT
+};
+
+/* The name of a group in marks of the documents, and its heading. */
+struct config_group_text {
+    const char *name;
+    const char *heading;
+};
+extern const struct config_group_text config_groups[GROUP_COUNT];
+
+/* Another word for a choice. */
+struct config_alias {
+    const char *word;
+    const char *choice;
+};
+
 struct config_key {
     const char *name;
+    enum config_group group;
     enum config_type type;
     bool secret;              /* its value never appears in a message */
     bool derived;             /* default_text describes the default, config.c computes it */
@@ -58,15 +94,20 @@ struct config_key {
     int64_t min;              /* CONFIG_STRING, _DURATION, _INTEGER */
     int64_t max;
     const char *const
-        *choices;     /* CONFIG_ENUM: NULL-terminated, in the order of the enum in settings.h */
+        *choices; /* CONFIG_ENUM: NULL-terminated, in the order of the enum in settings.h */
+    const struct config_alias *aliases; /* CONFIG_ENUM: ended by a NULL word; NULL: none */
     const char *only; /* CONFIG_ENUM: the one choice that this version has; NULL: all */
+    /* Other spellings, NULL-terminated, those that count more first; NULL: none. The key's own name
+     * counts most. */
+    const char *const *also;
     const char *description;
 };
 
 extern const struct config_key config_keys[KEY_COUNT];
 
-/* KEY_COUNT when there is none. */
-enum config_id config_key_find(const char *name);
+/* KEY_COUNT when there is none. Knows other spellings: *ret_rank (NULL is fine) is 0 for the key's
+ * own name, and greater for what counts less. */
+enum config_id config_key_find(const char *name, size_t *ret_rank);
 
 /* True beneath a prefix where every key must be known. */
 bool config_key_is_ours(const char *name);
@@ -75,6 +116,13 @@ bool config_key_is_ours(const char *name);
 const char *config_key_suggest(const char *name);
 
 #define CONFIG_ENV_NAME_SIZE 80
+
+/* What a key accepts, for people: "30 ms to 30 min", "one of a, b", ... */
+#define CONFIG_ALLOWED_SIZE 192
+void config_key_allowed(const struct config_key *key, char out[CONFIG_ALLOWED_SIZE]);
+
+/* "string", "duration", ... */
+const char *config_type_name(enum config_type type);
 
 /* "PGKEEPER_HIGH_AVAILABILITY_CLUSTER_ID"; also of a prefix. */
 void config_key_env_name(const char *name, char out[CONFIG_ENV_NAME_SIZE]);

@@ -35,6 +35,13 @@ static int find_boolean(const char *text)
 
 static int find_choice(const struct config_key *key, const char *text)
 {
+    const struct config_alias *alias = key->aliases;
+    for (; alias != NULL && alias->word != NULL; alias++) {
+        if (text_equal_ignoring_case(alias->word, text)) {
+            text = alias->choice;
+            break;
+        }
+    }
     for (int i = 0; key->choices[i] != NULL; i++) {
         if (text_equal_ignoring_case(key->choices[i], text)) {
             return i;
@@ -74,11 +81,9 @@ static bool check_duration(const struct config_key *key, const char *value, char
         return false;
     }
     if (ms < key->min || ms > key->max) {
-        char least[DURATION_TEXT_SIZE];
-        char most[DURATION_TEXT_SIZE];
-        duration_format(key->min, least);
-        duration_format(key->max, most);
-        text_format(reason, REASON_SIZE, "must be %s to %s", least, most);
+        char allowed[CONFIG_ALLOWED_SIZE];
+        config_key_allowed(key, allowed);
+        text_format(reason, REASON_SIZE, "must be %s", allowed);
         return false;
     }
     return true;
@@ -105,11 +110,9 @@ static bool check_choice(const struct config_key *key, const char *value, char *
         text_format(reason, REASON_SIZE, "this version has only %s", key->only);
         return false;
     }
-    text_copy(reason, REASON_SIZE, "must be one of ");
-    for (size_t i = 0; key->choices[i] != NULL; i++) {
-        size_t used = strlen(reason);
-        text_format(reason + used, REASON_SIZE - used, "%s%s", i > 0 ? ", " : "", key->choices[i]);
-    }
+    char allowed[CONFIG_ALLOWED_SIZE];
+    config_key_allowed(key, allowed);
+    text_format(reason, REASON_SIZE, "must be one of %s", allowed);
     if (key->only != NULL) {
         size_t used = strlen(reason);
         text_format(reason + used, REASON_SIZE - used, "; this version has only %s", key->only);
@@ -131,7 +134,8 @@ static bool check_value(const struct config_key *key, const char *value, char *r
     case CONFIG_INTEGER:
         return check_integer(key, value, reason);
     case CONFIG_BOOLEAN:
-        text_copy(reason, REASON_SIZE, "must be one of true, false, on, off, yes, no");
+        text_copy(reason, REASON_SIZE, "must be one of ");
+        config_key_allowed(key, reason + strlen(reason));
         return find_boolean(value) >= 0;
     case CONFIG_ENUM:
         return check_choice(key, value, reason);

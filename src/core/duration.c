@@ -9,20 +9,55 @@
 
 struct unit {
     const char *name;
-    int64_t ms;
+    int64_t ns;
 };
 
+#define MICROSECOND INT64_C(1000)
+#define MILLISECOND (1000 * MICROSECOND)
+#define SECOND (1000 * MILLISECOND)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+
+/* Those of Flink's TimeUtils, and "us" for those without the letter mu, of which there are two. */
 static const struct unit units[] = {
-    {"ms", 1},           {"milli", 1},      {"millis", 1},      {"millisecond", 1},
-    {"milliseconds", 1}, {"s", 1000},       {"sec", 1000},      {"second", 1000},
-    {"seconds", 1000},   {"min", 60000},    {"m", 60000},       {"minute", 60000},
-    {"minutes", 60000},  {"h", 3600000},    {"hour", 3600000},  {"hours", 3600000},
-    {"d", 86400000},     {"day", 86400000}, {"days", 86400000},
+    {"ns", 1},
+    {"nano", 1},
+    {"nanos", 1},
+    {"nanosecond", 1},
+    {"nanoseconds", 1},
+    {"us", MICROSECOND},
+    {"\xC2\xB5s", MICROSECOND},
+    {"\xCE\xBCs", MICROSECOND},
+    {"micro", MICROSECOND},
+    {"micros", MICROSECOND},
+    {"microsecond", MICROSECOND},
+    {"microseconds", MICROSECOND},
+    {"ms", MILLISECOND},
+    {"milli", MILLISECOND},
+    {"millis", MILLISECOND},
+    {"millisecond", MILLISECOND},
+    {"milliseconds", MILLISECOND},
+    {"s", SECOND},
+    {"sec", SECOND},
+    {"secs", SECOND},
+    {"second", SECOND},
+    {"seconds", SECOND},
+    {"min", MINUTE},
+    {"m", MINUTE},
+    {"minute", MINUTE},
+    {"minutes", MINUTE},
+    {"h", HOUR},
+    {"hour", HOUR},
+    {"hours", HOUR},
+    {"d", DAY},
+    {"day", DAY},
+    {"days", DAY},
 };
 
-#define WRITE_IT "write a whole number and a unit (ms, s, min, h, d), such as 15 s"
+#define WRITE_IT "write a whole number and a unit (ns, us, ms, s, min, h, d), such as 15 s"
 
-/* The factor of a unit, 0 for none; `unit` may be followed by blanks. */
+/* The nanoseconds of a unit, 0 for none; `unit` may be followed by blanks. */
 static int64_t find_unit(const char *unit)
 {
     char name[16];
@@ -36,7 +71,7 @@ static int64_t find_unit(const char *unit)
         }
     }
     if (length == 0) {
-        return 1;
+        return MILLISECOND;
     }
     if (length >= sizeof(name)) {
         return 0;
@@ -44,7 +79,7 @@ static int64_t find_unit(const char *unit)
     text_copy(name, length + 1, unit);
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         if (text_equal_ignoring_case(units[i].name, name)) {
-            return units[i].ms;
+            return units[i].ns;
         }
     }
     return 0;
@@ -70,7 +105,7 @@ bool duration_parse(const char *text, int64_t *ret_ms, const char **ret_reason)
         return false;
     }
     if (*at == '.' || *at == ',') {
-        *ret_reason = "not a whole number: use a smaller unit (ms, s, min, h, d)";
+        *ret_reason = "not a whole number: use a smaller unit (ns, us, ms, s, min, h, d)";
         return false;
     }
     while (text_is_blank(*at)) {
@@ -81,22 +116,30 @@ bool duration_parse(const char *text, int64_t *ret_ms, const char **ret_reason)
         *ret_reason = "unknown unit: " WRITE_IT;
         return false;
     }
-    int64_t ms;
-    if (__builtin_mul_overflow(number, factor, &ms)) {
-        *ret_reason = "the duration is too long";
+    if (factor >= MILLISECOND) {
+        int64_t ms;
+        if (__builtin_mul_overflow(number, factor / MILLISECOND, &ms)) {
+            *ret_reason = "the duration is too long";
+            return false;
+        }
+        *ret_ms = ms;
+        return true;
+    }
+    if (number % (MILLISECOND / factor) != 0) {
+        *ret_reason = "not a whole number of milliseconds, which is as fine as it gets";
         return false;
     }
-    *ret_ms = ms;
+    *ret_ms = number / (MILLISECOND / factor);
     return true;
 }
 
 void duration_format(int64_t ms, char out[DURATION_TEXT_SIZE])
 {
-    static const struct unit shown[] = {
-        {"d", 86400000}, {"h", 3600000}, {"min", 60000}, {"s", 1000}};
+    static const struct unit shown[] = {{"d", DAY}, {"h", HOUR}, {"min", MINUTE}, {"s", SECOND}};
     for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
-        if (ms != 0 && ms % shown[i].ms == 0) {
-            text_format(out, DURATION_TEXT_SIZE, "%" PRId64 " %s", ms / shown[i].ms, shown[i].name);
+        int64_t unit_ms = shown[i].ns / MILLISECOND;
+        if (ms != 0 && ms % unit_ms == 0) {
+            text_format(out, DURATION_TEXT_SIZE, "%" PRId64 " %s", ms / unit_ms, shown[i].name);
             return;
         }
     }

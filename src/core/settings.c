@@ -22,8 +22,11 @@ static bool copy_strings(const pgk_config *config, struct settings *settings)
     settings->uri = strdup(config_text(config, KEY_URI));
     settings->schema = strdup(config_text(config, KEY_SCHEMA));
     settings->member_name = strdup(name);
+    settings->job_manager_host = strdup(config_text(config, KEY_JOB_MANAGER_HOST));
+    settings->rest_host = strdup(config_text(config, KEY_REST_HOST));
     return settings->cluster_id != NULL && settings->uri != NULL && settings->schema != NULL &&
-           settings->member_name != NULL;
+           settings->member_name != NULL && settings->job_manager_host != NULL &&
+           settings->rest_host != NULL;
 }
 
 static void copy_values(const pgk_config *config, struct settings *settings)
@@ -51,6 +54,17 @@ static void copy_values(const pgk_config *config, struct settings *settings)
     settings->delete_results = config_boolean(config, KEY_RESULT_DELETE);
     settings->result_retention_ms = config_long_duration_ms(config, KEY_RESULT_RETENTION);
     settings->num_retained = config_integer(config, KEY_NUM_RETAINED);
+    settings->mode = (enum ha_mode)config_choice(config, KEY_TYPE);
+    settings->cleanup = (struct cleanup_retry){
+        .strategy = (enum cleanup_strategy)config_choice(config, KEY_CLEANUP_STRATEGY),
+        .fixed_attempts = config_integer(config, KEY_CLEANUP_FIXED_ATTEMPTS),
+        .fixed_delay_ms = config_duration_ms(config, KEY_CLEANUP_FIXED_DELAY),
+        .initial_backoff_ms = config_duration_ms(config, KEY_CLEANUP_INITIAL_BACKOFF),
+        .max_backoff_ms = config_duration_ms(config, KEY_CLEANUP_MAX_BACKOFF),
+        .attempts = config_integer(config, KEY_CLEANUP_ATTEMPTS),
+    };
+    settings->job_manager_port = config_integer(config, KEY_JOB_MANAGER_PORT);
+    settings->rest_port = config_integer(config, KEY_REST_PORT);
     settings->logger = config->logger;
 }
 
@@ -82,5 +96,7 @@ void settings_free(struct settings *settings)
     }
     free(settings->schema);
     free(settings->member_name);
+    free(settings->job_manager_host);
+    free(settings->rest_host);
     free(settings);
 }

@@ -14,6 +14,9 @@
 enum election_scope { SCOPE_PROCESS, SCOPE_COMPONENT };
 enum take_over_mode { TAKE_OVER_IMMEDIATE, TAKE_OVER_EXCLUSIVE };
 enum retrieval_mode { RETRIEVAL_LISTEN, RETRIEVAL_POLL };
+enum cleanup_strategy { CLEANUP_NONE, CLEANUP_FIXED_DELAY, CLEANUP_EXPONENTIAL_DELAY };
+/* In the order of the choices of high-availability.type. */
+enum ha_mode { HA_MODE_NONE, HA_MODE_STANDALONE, HA_MODE_EMBEDDED, HA_MODE_POSTGRES };
 enum dispatch_mode { DISPATCH_THREAD, DISPATCH_MANUAL };
 
 /* How a leader holds on and how a successor waits; docs/election.md, "the inequality". */
@@ -24,7 +27,18 @@ struct lease_profile {
     int grace_ms;           /* G: an exclusive successor waits G; G*1000 >= D*1001 */
 };
 
+/* How a clean-up that failed is tried again. */
+struct cleanup_retry {
+    enum cleanup_strategy strategy; /* cleanup-strategy */
+    int fixed_attempts;             /* cleanup-strategy.fixed-delay.attempts: retries */
+    int fixed_delay_ms;             /* cleanup-strategy.fixed-delay.delay */
+    int initial_backoff_ms;         /* cleanup-strategy.exponential-delay.initial-backoff */
+    int max_backoff_ms;             /* cleanup-strategy.exponential-delay.max-backoff */
+    int attempts;                   /* cleanup-strategy.exponential-delay.attempts; 0: no limit */
+};
+
 struct settings {
+    enum ha_mode mode; /* high-availability.type */
     char *cluster_id;  /* high-availability.cluster-id */
     char *uri;         /* high-availability.postgres.uri; empty: libpq's environment */
     char *schema;      /* high-availability.postgres.schema */
@@ -47,6 +61,11 @@ struct settings {
     bool delete_results;           /* job-result-store.delete-on-commit */
     int64_t result_retention_ms;   /* job-result-store.retention */
     int num_retained;              /* execution.checkpointing.num-retained */
+    struct cleanup_retry cleanup;
+    char *job_manager_host; /* jobmanager.rpc.address; empty: not known */
+    int job_manager_port;   /* jobmanager.rpc.port; 0: not known */
+    char *rest_host;        /* rest.address, or else jobmanager.rpc.address */
+    int rest_port;          /* rest.port; 0: not known */
     struct logger logger;
 };
 

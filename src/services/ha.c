@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/config.h"
 #include "services/call.h"
 
 bool ha_is_foreign(const pgk_ha *ha)
@@ -151,6 +152,7 @@ pgk_status ha_open_with(const struct backend_ops *ops, const pgk_config *config,
     if (status != PGK_OK) {
         return status;
     }
+    config_log_warnings(config);
     pgk_ha *ha = new_handle(ops, client_only, err);
 
     if (ha == NULL) {

@@ -11,7 +11,7 @@ anchors() {
         sed 's/^#* //' | tr '[:upper:]' '[:lower:]' | sed 's/[^a-z0-9 _-]//g; s/ /-/g'
 }
 
-for document in README.md docs/*.md; do
+for document in README.md docs/*.md contrib/*/README.md; do
     while read -r target; do
         checked=$((checked + 1))
         file=${target%%#*}

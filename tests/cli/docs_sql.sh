@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every ```sql block of docs/protocol.md, docs/election.md and docs/dba.md, from top to bottom, on a
+# Runs every ```sql block of docs/{protocol,election,security,operations,dba}.md, from top to bottom, on a
 # migrated server, next to two members that contend by SQL alone: one leads "dispatcher", one waits.
 set -eu
 
@@ -86,6 +86,11 @@ run_document docs/election.md \
     --set=epoch="$(value "SELECT epoch FROM pgkeeper.leadership WHERE group_name = 'dispatcher'")"
 expect 90 "SELECT balance FROM account"
 
+run_document docs/operations.md
 run_document docs/dba.md
 expect '' "SELECT to_regnamespace('pgkeeper')"
+"$PGK_TEST_COMMAND" migrate up
+psql --no-psqlrc --quiet --file=sql/roles.sql >"$work/output" 2>&1 || { cat "$work/output"; exit 1; }
+run_document docs/security.md
+expect '' "$(sed -n '/AS not_as_said/,/;/p' docs/security.md | tr -d ';')"
 exec 7>&-

@@ -3,7 +3,7 @@ BEGIN;
 SELECT plan(70);
 
 SELECT tables_are(current_schema(), ARRAY['schema_meta', 'schema_history', 'member', 'leadership', 'tenure', 'leader', 'leader_history', 'event',
-    'job_store', 'job_graph', 'job_result', 'job_status', 'checkpoint', 'checkpoint_counter',
+    'job_store', 'job_graph', 'job_result', 'job_status', 'checkpoint', 'checkpoint_counter', 'applied_write',
     'blob', 'blob_loose', 'election_pause']);
 SELECT views_are(current_schema(), ARRAY[
     'stat_leaders', 'stat_contenders', 'stat_jobs', 'stat_results', 'stat_checkpoints', 'stat_summary', 'stat_blobs', 'stat_pauses', 'stat_schema']);
@@ -11,7 +11,7 @@ SELECT functions_are(current_schema(), ARRAY[
     'announce', 'announce_change', 'announce_tenure', 'await_leadership', 'be_durable', 'channel', 'clear_fence', 'confirm', 'enroll', 'enter_tenure', 'epoch_text',
     'fence', 'find_leadership', 'guard_leadership', 'guard_tenure', 'is_alive', 'is_held', 'join_member', 'kick', 'listen', 'lock_class', 'rehearse', 'release', 'report_end', 'request_handover',
     'take_over', 'watch_member', 'withdraw', 'withdraw_member',
-    'announce_graph', 'claim_graphs', 'cleanup_cluster', 'cleanup_job', 'job_hex', 'live_owners', 'may_write', 'note_by_hand', 'tenure_is_live',
+    'announce_graph', 'claim_graphs', 'cleanup_cluster', 'cleanup_job', 'job_hex', 'live_owners', 'may_write', 'note_by_hand', 'note_write', 'tenure_is_live',
     'blob_begin', 'blob_compress_fast', 'blob_leave', 'blob_mark', 'blob_object_new', 'blob_object_size', 'blob_object_unlink',
     'blob_orphans', 'blob_place', 'blob_publish', 'blob_publish_all', 'blob_read', 'blob_remove', 'blob_remove_job',
     'blob_remove_orphans', 'blob_store', 'blob_sweep', 'blob_write', 'blob_writing', 'cleanup_cluster_rows', 'cleanup_job_rows',

@@ -31,7 +31,7 @@
 \set recover `cat "$STATEMENTS/recovery/recover.sql"`
 \set settle `cat "$STATEMENTS/recovery/settle.sql"`
 BEGIN;
-SELECT plan(109);
+SELECT plan(114);
 PREPARE start AS :start; PREPARE stop AS :stop; PREPARE put AS :put; PREPARE put_many AS :put_many; PREPARE recover_graph AS :recover_graph;
 PREPARE recover_all AS :recover_all; PREPARE put_requirements AS :put_requirements; PREPARE release_graph AS :release_graph;
 PREPARE remove AS :remove; PREPARE create_dirty AS :create_dirty; PREPARE finish_job AS :finish_job;
@@ -71,7 +71,7 @@ SELECT pg_temp.fenced(call) FROM unnest(ARRAY[
     $$put(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1), pg_temp.u(1), NULL, '\x01', sha256('x'))$$,
     $$put_many(1001, 6, 'c', ARRAY[pg_temp.u(1)], pg_temp.u(1), ARRAY[pg_temp.u(1)], '{}', ARRAY['\x01'::bytea], ARRAY[sha256('x')])$$,
     $$recover_graph(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1))$$,
-    $$put_requirements(1001, 6, 'c', pg_temp.u(1), '\x01', sha256('x'))$$,
+    $$put_requirements(1001, 6, 'c', pg_temp.u(1), pg_temp.u(90), '\x01', sha256('x'))$$,
     $$release_graph(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1))$$,
     $$remove(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1), NULL)$$,
     $$create_dirty(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1), 'FINISHED', '', 0, 0, 0, NULL, NULL, NULL, 1)$$,
@@ -79,14 +79,14 @@ SELECT pg_temp.fenced(call) FROM unnest(ARRAY[
     $$mark_clean(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1), false)$$,
     $$purge(1001, 6, 'c', 0, 10)$$,
     $$set_status(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1), 'DONE')$$,
-    $$clear(1001, 6, 'c', pg_temp.u(1))$$,
+    $$clear(1001, 6, 'c', pg_temp.u(1), pg_temp.u(90))$$,
     $$add(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1), 1, 'checkpoint', 'never_retained', NULL, 'p', sha256('x'), 0, '{}', '{}')$$,
     $$shutdown(1001, 6, 'c', pg_temp.u(1), 'FINISHED')$$,
     $$discarded(1001, 6, 'c', pg_temp.u(1), 1, pg_temp.u(1))$$,
     $$discarding('c', NULL, NULL, NULL, 1, 1001, 6)$$,
     $$next_id(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1))$$,
     $$set_id(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1), 5)$$,
-    $$drop_id(1001, 6, 'c', pg_temp.u(1))$$]) call;
+    $$drop_id(1001, 6, 'c', pg_temp.u(1), pg_temp.u(90))$$]) call;
 SELECT throws_ok($$SELECT cleanup_job(1001, 6, 'c', pg_temp.u(1))$$, 'PK001', NULL, 'fenced: cleanup_job()');
 SELECT throws_ok($$SELECT cleanup_cluster(1001, 6, 'c')$$, 'PK001', NULL, 'fenced: cleanup_cluster()');
 SELECT throws_ok(format('SELECT %s', call), 'PK001', NULL, 'half a token: ' || call)
@@ -119,8 +119,8 @@ SELECT is(pg_temp.answers($$put_many(1001, 7, 'c', ARRAY[pg_temp.u(94)], pg_temp
 SELECT is((SELECT string_agg(graph::text, ' ' ORDER BY job_id) FROM job_graph WHERE job_id >= pg_temp.u(92)), '\x01 \x07 \x06', 'and no other was written');
 SELECT is((SELECT string_agg(pg_temp.answers(format('remove(1001, 7, ''c'', %L, pg_temp.u(1), NULL)', pg_temp.u(n))), ' ') FROM generate_series(92, 94) n),
     'done [] done [] done []', 'they can be removed');
-SELECT is(pg_temp.answers($$put_requirements(1001, 7, 'c', pg_temp.u(2), '\x01', sha256('\x01'))$$), 'missing', 'requirements of no graph');
-SELECT is(pg_temp.answers($$put_requirements(1001, 7, 'c', pg_temp.u(1), '\x05', sha256('\x05'))$$), 'done', 'requirements');
+SELECT is(pg_temp.answers($$put_requirements(1001, 7, 'c', pg_temp.u(2), pg_temp.u(91), '\x01', sha256('\x01'))$$), 'missing', 'requirements of no graph');
+SELECT is(pg_temp.answers($$put_requirements(1001, 7, 'c', pg_temp.u(1), pg_temp.u(92), '\x05', sha256('\x05'))$$), 'done', 'requirements');
 SELECT is(pg_temp.answers($$put(1001, 7, 'c', pg_temp.u(1), pg_temp.u(1), pg_temp.u(14), pg_temp.u(12), '\x04', sha256('\x04'))$$), 'done 3 -',
     'requirements are no change of the graph');
 SELECT is((SELECT requirements::text FROM job_graph WHERE cluster_id = 'c'), '\x05', 'and survive its replacement');
@@ -169,7 +169,17 @@ SELECT is(pg_temp.answers($$purge(1001, 7, 'c', 3600000, 10)$$) || pg_temp.answe
 -- Registry.
 SELECT is(pg_temp.answers($$get_status('c', pg_temp.u(5))$$), 'PENDING', 'unknown is PENDING');
 SELECT is(pg_temp.answers($$set_status(1001, 7, 'c', pg_temp.u(5), pg_temp.u(41), 'RUNNING')$$) || pg_temp.answers($$get_status('c', pg_temp.u(5))$$), 'doneRUNNING', 'RUNNING');
-SELECT is(pg_temp.answers($$clear(1001, 7, 'c', pg_temp.u(5))$$) || pg_temp.answers($$clear(1001, 7, 'c', pg_temp.u(5))$$), 'donemissing', 'clear, and again');
+SELECT is(pg_temp.answers($$clear(1001, 7, 'c', pg_temp.u(5), pg_temp.u(93))$$) || pg_temp.answers($$clear(1001, 7, 'c', pg_temp.u(5), pg_temp.u(94))$$), 'donemissing', 'clear, and again');
+-- Repeated after somebody else has written: a write that was done is not done again.
+SELECT is(pg_temp.answers($$set_status(1001, 7, 'c', pg_temp.u(5), pg_temp.u(95), 'RUNNING')$$) || pg_temp.answers($$clear(1001, 7, 'c', pg_temp.u(5), pg_temp.u(93))$$)
+    || pg_temp.answers($$get_status('c', pg_temp.u(5))$$), 'donedoneRUNNING', 'clear, repeated, takes nothing that came since');
+SELECT is(pg_temp.answers($$set_status(1001, 7, 'c', pg_temp.u(5), pg_temp.u(96), 'DONE')$$) || pg_temp.answers($$set_status(1001, 7, 'c', pg_temp.u(5), pg_temp.u(95), 'RUNNING')$$)
+    || pg_temp.answers($$get_status('c', pg_temp.u(5))$$), 'donedoneDONE', 'set, repeated, overwrites nothing that came since');
+SELECT is(pg_temp.answers($$settle('applied_write', 'c', NULL, NULL, pg_temp.u(95))$$) || pg_temp.answers($$settle('applied_write', 'c', NULL, NULL, pg_temp.u(90))$$),
+    'truefalse', 'settle: done and overwritten since; fenced and not done');
+UPDATE applied_write SET applied_at = applied_at - interval '2 hours' WHERE op_id = pg_temp.u(93);
+SELECT ok(note_write(pg_temp.u(97)), 'a write is noted');
+SELECT is_empty($$SELECT FROM applied_write WHERE op_id = pg_temp.u(93)$$, 'and old notes go');
 
 -- Checkpoints.
 SELECT is(pg_temp.answers(format($$add(1001, 7, 'c', pg_temp.u(1), pg_temp.u(%s), %s, %L, 'never_retained', '\x01', NULL, sha256('\x01'), 0, '{}', '{}')$$,
@@ -202,14 +212,17 @@ SELECT is(pg_temp.answers($$next_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(61))$$
     || pg_temp.answers($$next_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(62))$$), 'done 1done 1done 2', 'numbers are issued, the same when repeated');
 SELECT is(pg_temp.answers($$set_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(66), 7)$$) || pg_temp.answers($$next_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(67))$$),
     'donedone 7', 'a number is set, and issued');
-SELECT is(pg_temp.answers($$settle('checkpoint_counter', 'c', pg_temp.u(1), NULL, pg_temp.u(66))$$), 'true', 'settle: set, and issued from since');
+SELECT is(pg_temp.answers($$settle('applied_write', 'c', NULL, NULL, pg_temp.u(66))$$), 'true', 'settle: set, and issued from since');
 SELECT is(pg_temp.answers($$set_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(66), 7)$$) || pg_temp.answers($$next_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(68))$$),
     'donedone 8', 'repeated, it is not set back');
 SELECT is(pg_temp.answers($$set_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(63), 9223372036854775806)$$)
     || pg_temp.answers($$next_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(64))$$) || pg_temp.answers($$next_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(65))$$),
     'donedone 9223372036854775806exhausted -', 'the last number');
 SELECT is(pg_temp.answers($$next_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(64))$$), 'done 9223372036854775806', 'and its repetition');
-SELECT is(pg_temp.answers($$drop_id(1001, 7, 'c', pg_temp.u(1))$$), 'done', 'drop_id');
+SELECT is(pg_temp.answers($$drop_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(98))$$) || pg_temp.answers($$next_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(99))$$)
+    || pg_temp.answers($$drop_id(1001, 7, 'c', pg_temp.u(1), pg_temp.u(98))$$) || pg_temp.answers($$get_id('c', pg_temp.u(1))$$),
+    'donedone 1done2', 'drop_id; repeated, it drops no counter that came since');
+DELETE FROM checkpoint_counter WHERE cluster_id = 'c' AND job_id = pg_temp.u(1);
 
 -- Recovery: results, jobs without result, discards, in this order.
 SELECT pg_temp.answers($$put(1001, 7, 'c', pg_temp.u(6), pg_temp.u(1), pg_temp.u(81), NULL, '\x06', sha256('\x06'))$$),

@@ -2,6 +2,7 @@
  * Tests of core/config: values and their limits, sources and their precedence, what is refused and
  * how.
  */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define HA "high-availability."
 #define PG "high-availability.postgres."
+#define EXP "cleanup-strategy.exponential-delay."
 
 struct fixture {
     pgk_config *config;
@@ -185,6 +187,85 @@ static void test_config__bad_values__are_refused_with_key_value_and_choice(void 
         }
         assert_ptr_equal(pgk_config_get(f->config, cases[i][0]), before);
         assert_int_equal(pgk_config_set(f->config, cases[i][0], cases[i][1], NULL), PGK_ERR_CONFIG);
+    }
+}
+
+static void expect_taken(struct fixture *f, const struct config_key *key, const char *value)
+{
+    if (pgk_config_set(f->config, key->name, value, &f->err) != PGK_OK) {
+        fail_msg("%s \"%s\": %s", key->name, value, f->err.message);
+    }
+    assert_string_equal(pgk_config_get(f->config, key->name), value);
+}
+
+static void expect_out_of_limits(struct fixture *f, const struct config_key *key, const char *value)
+{
+    char allowed[CONFIG_ALLOWED_SIZE];
+    config_key_allowed(key, allowed);
+    const char *before = pgk_config_get(f->config, key->name);
+    pgk_status status = pgk_config_set(f->config, key->name, value, &f->err);
+    expect_error(f, status, PGK_ERR_CONFIG, key->name, value);
+    if (key->type == CONFIG_DURATION) {
+        expect_error(f, status, PGK_ERR_CONFIG, "must be", allowed);
+    } else {
+        expect_error(f, status, PGK_ERR_CONFIG, "must be a whole number from", "to");
+    }
+    assert_ptr_equal(pgk_config_get(f->config, key->name), before);
+}
+
+/* The smallest and the greatest value of each number are taken, one less and one more are not. */
+static void test_config__each_limit__holds_to_the_last_unit(void **state)
+{
+    struct fixture *f = *state;
+    size_t tried = 0;
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        const struct config_key *key = &config_keys[i];
+        const char *unit = key->type == CONFIG_DURATION ? " ms" : "";
+        char value[64];
+        if (key->type != CONFIG_DURATION && key->type != CONFIG_INTEGER) {
+            continue;
+        }
+        tried++;
+        snprintf(value, sizeof(value), "%" PRId64 "%s", key->min, unit);
+        expect_taken(f, key, value);
+        snprintf(value, sizeof(value), "%" PRId64 "%s", key->max, unit);
+        expect_taken(f, key, value);
+        snprintf(value, sizeof(value), "%" PRId64 "%s", key->max + 1, unit);
+        expect_out_of_limits(f, key, value);
+        if (key->min > 0) {
+            snprintf(value, sizeof(value), "%" PRId64 "%s", key->min - 1, unit);
+            expect_out_of_limits(f, key, value);
+        }
+        /* What would be a small number if 64 bits were not enough. */
+        expect_error(f, pgk_config_set(f->config, key->name, "18446744073709551617", &f->err),
+                     PGK_ERR_CONFIG, key->name, "18446744073709551617");
+    }
+    assert_true(tried >= 20);
+}
+
+/* Each word is taken in any case, any other is refused with all of them. */
+static void test_config__each_choice__is_taken_and_nothing_else(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        const struct config_key *key = &config_keys[i];
+        if (key->type != CONFIG_ENUM) {
+            continue;
+        }
+        char allowed[CONFIG_ALLOWED_SIZE];
+        config_key_allowed(key, allowed);
+        for (size_t j = 0; key->choices[j] != NULL; j++) {
+            if (key->only == NULL || strcmp(key->only, key->choices[j]) == 0) {
+                expect_taken(f, key, key->choices[j]);
+            }
+        }
+        for (const struct config_alias *alias = key->aliases; alias != NULL && alias->word != NULL;
+             alias++) {
+            assert_int_equal(pgk_config_set(f->config, key->name, alias->word, &f->err), PGK_OK);
+            assert_string_equal(pgk_config_get(f->config, key->name), alias->choice);
+        }
+        pgk_status status = pgk_config_set(f->config, key->name, "nonesuch", &f->err);
+        expect_error(f, status, PGK_ERR_CONFIG, allowed, "\"nonesuch\"");
     }
 }
 
@@ -368,7 +449,9 @@ static void test_config__secret__is_never_in_a_message(void **state)
         PG "urii: hunter2",
         "  password: hunter2",
         "hunter2",
-        PG "uri: a\n" PG "uri: hunter2",
+        PG "uri: a\n  hunter2: b",
+        PG "uri:\n  hunter2: b",
+        PG "uri: |\n  hunter2",
     };
     for (size_t i = 0; i < COUNT(files); i++) {
         write_file(f, files[i]);
@@ -402,7 +485,12 @@ static void test_config__contradictions__are_named_with_their_values(void **stat
         {{PG "lease", "899 ms"}, "3 x heartbeat (300 ms)", "lease (899 ms)"},
         {{PG "profile", "wan", PG "lease", "2 s"}, "lease (2000 ms)", "profile wan"},
         {{PG "lease", "20 min"}, "2/3 of session-timeout (1500 ms)", "grace (1050 ms)"},
-        {{PG "retry-wait", "6 s"}, "retry-wait (6000 ms) exceeds max-retry-wait (1000 ms)", ""},
+        {{PG "retry-wait", "6 s", PG "max-retry-wait", "5 s"},
+         "retry-wait (6000 ms) exceeds max-retry-wait (5000 ms)",
+         ""},
+        {{EXP "initial-backoff", "2 s", EXP "max-backoff", "1999 ms"},
+         "initial-backoff (2000 ms) exceeds max-backoff (1999 ms)",
+         "cleanup-strategy"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         pgk_config *config;
@@ -422,8 +510,9 @@ static void test_config__values_at_the_limit_of_the_inequalities__are_accepted(v
 {
     struct fixture *f = *state;
     static const char *const cases[][2] = {
-        {PG "heartbeat", "333 ms"}, {PG "lease", "999 ms"},   {PG "lease", "1000 ms"},
-        {PG "grace", "1001 ms"},    {PG "retry-wait", "1 s"},
+        {PG "heartbeat", "333 ms"},     {PG "lease", "999 ms"},   {PG "lease", "1000 ms"},
+        {PG "grace", "1001 ms"},        {PG "retry-wait", "1 s"}, {PG "retry-wait", "1 min"},
+        {EXP "initial-backoff", "1 h"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         assert_int_equal(pgk_config_set(f->config, cases[i][0], cases[i][1], &f->err), PGK_OK);
@@ -440,6 +529,8 @@ int main(void)
         TEST(test_config__profiles__keep_the_inequalities),
         TEST(test_config__words__are_read_in_either_case),
         TEST(test_config__bad_values__are_refused_with_key_value_and_choice),
+        TEST(test_config__each_limit__holds_to_the_last_unit),
+        TEST(test_config__each_choice__is_taken_and_nothing_else),
         TEST(test_config__longest_names__are_accepted_and_one_byte_more_is_not),
         TEST(test_config__unknown_key__is_refused_with_a_suggestion),
         TEST(test_config__null__is_refused),

@@ -18,16 +18,24 @@
 #include "core/text.h"
 
 static char *page; /* docs/configuration.md */
+static char *from_flink;
+
+static char *read_file(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    char *text = calloc(1, 1 << 20);
+    assert_non_null(text);
+    assert_true(fread(text, 1, (1 << 20) - 1, file) > 0);
+    fclose(file);
+    return text;
+}
 
 static int read_page(void **state)
 {
     (void)state;
-    FILE *file = fopen(PGK_SOURCE_DIR "/docs/configuration.md", "r");
-    assert_non_null(file);
-    page = calloc(1, 1 << 20);
-    assert_non_null(page);
-    assert_true(fread(page, 1, (1 << 20) - 1, file) > 0);
-    fclose(file);
+    page = read_file(PGK_SOURCE_DIR "/docs/configuration.md");
+    from_flink = read_file(PGK_SOURCE_DIR "/docs/from-flink.md");
     return 0;
 }
 
@@ -35,6 +43,7 @@ static int free_page(void **state)
 {
     (void)state;
     free(page);
+    free(from_flink);
     return 0;
 }
 
@@ -153,12 +162,61 @@ static void test_config_docs__each_row_of_a_key__is_of_the_table(void **state)
         size_t length = strcspn(begin, "`");
         text_copy(name, length < sizeof(name) ? length + 1 : sizeof(name), begin);
         bool profile = config_profile_text(name, KEY_LEASE) != NULL;
-        if (!profile && config_key_find(name) == KEY_COUNT) {
+        if (!profile && config_key_find(name, NULL) == KEY_COUNT) {
             fail_msg("docs/configuration.md has a row for `%s`, which is no key", name);
         }
         rows += profile ? 0 : 1;
     }
     assert_int_equal(rows, KEY_COUNT);
+}
+
+/* docs/from-flink.md has every other spelling, in the row of its key. */
+static void test_config_docs__each_other_spelling__is_in_the_page_for_flink(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        const char *const *also = config_keys[i].also;
+        for (; also != NULL && *also != NULL; also++) {
+            char word[128];
+            char key[128];
+            char row[512];
+            text_format(word, sizeof(word), "`%s`", *also);
+            text_format(key, sizeof(key), "`%s`", config_keys[i].name);
+            const char *found = strstr(from_flink, word);
+            if (found == NULL) {
+                fail_msg("docs/from-flink.md has no %s", word);
+                return;
+            }
+            size_t length = strcspn(found, "\n");
+            text_copy(row, length < sizeof(row) ? length + 1 : sizeof(row), found);
+            expect(row, key, *also);
+        }
+    }
+}
+
+/* And each key that its tables have is taken or leaves a warning. */
+static void test_config_docs__each_key_for_flink__is_known(void **state)
+{
+    (void)state;
+    const char *at = strstr(from_flink, "## Configuration");
+    const char *end = strstr(from_flink, "## The services");
+    size_t keys = 0;
+    assert_non_null(at);
+    assert_non_null(end);
+    for (at = strstr(at, "\n| `"); at != NULL && at < end; at = strstr(at + 1, "\n| `")) {
+        const char *cell_end = strstr(at, " | ");
+        for (const char *tick = strchr(at, '`'); tick != NULL && tick < cell_end;
+             tick = strchr(strchr(tick + 1, '`') + 1, '`')) {
+            char name[128];
+            size_t length = strcspn(tick + 1, "`");
+            text_copy(name, length < sizeof(name) ? length + 1 : sizeof(name), tick + 1);
+            keys++;
+            if (config_key_find(name, NULL) == KEY_COUNT && config_foreign_advice(name) == NULL) {
+                fail_msg("docs/from-flink.md has a row for `%s`, of which nothing is known", name);
+            }
+        }
+    }
+    assert_true(keys >= 35);
 }
 
 int main(void)
@@ -169,6 +227,8 @@ int main(void)
         cmocka_unit_test(test_config_docs__each_key__is_explained_with_its_variable),
         cmocka_unit_test(test_config_docs__each_profile__has_its_values),
         cmocka_unit_test(test_config_docs__each_row_of_a_key__is_of_the_table),
+        cmocka_unit_test(test_config_docs__each_other_spelling__is_in_the_page_for_flink),
+        cmocka_unit_test(test_config_docs__each_key_for_flink__is_known),
     };
     return cmocka_run_group_tests(tests, read_page, free_page);
 }

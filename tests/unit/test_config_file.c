@@ -114,8 +114,6 @@ static void test_config_file__keys_of_others__are_passed_over(void **state)
     expect_taken("jobmanager.rpc.address: localhost\n"
                  "taskmanager.numberOfTaskSlots: 4\n"
                  "env.java.opts.all: \"-Dx -Dy\n" /* a quote that we need not understand */
-                 "high-availability.storageDir: hdfs:///flink/ha\n"
-                 "high-availability.zookeeper.quorum: a:2181,b:2181\n"
                  "metrics.scope.<x>: y\n"
                  "strange key with blanks: \xFF\xFE\n"
                  "\"quoted: key\": [1, 2]\n"
@@ -155,7 +153,23 @@ static void test_config_file__bad_lines__are_refused_with_their_number(void **st
         {HA "cluster-id: \"x\"# y\n", "line 1:", "more text follows"},
         {HA "cluster-id: \xFF\n", "line 1:", "UTF-8"},
         {"\"" HA "cluster-id: x\n", "line 1:", "quote around the key"},
-        {"a: 1\n" HA "cluster-id: x\nb: 2\n" HA "cluster-id: y\n", "line 4:", "line 2 already"},
+        {HA "cluster-id: |\n  x\n", "line 1:", "put it in quotes"},
+        {HA "cluster-id: [a, b]\n", "line 1:", "put it in quotes"},
+        {HA "cluster-id: *alias\n", "line 1:", "put it in quotes"},
+        {"{" HA "cluster-id: x}\n", "line 1:", "nested"},
+        {"[a: b]\n", "line 1:", "nested"},
+        {"jobmanager:\n  rpc:\n    address: x\n", "line 2:", "`jobmanager.rpc: ...`"},
+        {"high-availability: # of the cluster\n\n# a\n  type: postgres\n",
+         "line 4:", "`high-availability.type: ...`"},
+        {"high-availability:\na: b\n", "line 1:", HA "type \"\": is empty"},
+        {"a:\n  - b\n", "line 2:", "nested"},
+        {"\"a\xFF\":\n  b: c\n", "line 2:", "`a?.b: ...`"},
+        {"a: b\n  c: d\n", "line 2:", "`" HA "cluster-id: ...`"},
+        {"execution.checkpointing.num-retained: 0\n", "line 1:", "from 1 to 1000000"},
+        {"state.checkpoints.num-retained: 0\n",
+         "line 1: state.checkpoints.num-retained: ", "execution.checkpointing.num-retained \"0\""},
+        {"a: b\nhigh-availability: ZooKeeper\n",
+         "line 2: high-availability: ", "none, standalone, embedded, postgres"},
         {"retrieval.mode: push\r\n", "line 1:", "\"push\": must be one of listen, poll"},
         {PG "lease: 15 lightyears\n", "line 1:", PG "lease \"15 lightyears\": unknown unit"},
     };

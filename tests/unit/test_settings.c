@@ -70,6 +70,17 @@ static void test_settings__defaults__are_those_of_the_documents(void **state)
     assert_false(s->delete_results);
     assert_int_equal(s->result_retention_ms, INT64_C(2592000000));
     assert_int_equal(s->num_retained, 1);
+    assert_int_equal(s->mode, HA_MODE_POSTGRES);
+    assert_int_equal(s->cleanup.strategy, CLEANUP_EXPONENTIAL_DELAY);
+    assert_int_equal(s->cleanup.fixed_attempts, 1);
+    assert_int_equal(s->cleanup.fixed_delay_ms, 1000);
+    assert_int_equal(s->cleanup.initial_backoff_ms, 1000);
+    assert_int_equal(s->cleanup.max_backoff_ms, 3600000);
+    assert_int_equal(s->cleanup.attempts, 0);
+    assert_string_equal(s->job_manager_host, "");
+    assert_int_equal(s->job_manager_port, 6123);
+    assert_string_equal(s->rest_host, "");
+    assert_int_equal(s->rest_port, 8081);
     assert_null(s->logger.fn);
     settings_free(s);
 }
@@ -103,6 +114,16 @@ static void test_settings__set_values__arrive_in_their_fields(void **state)
         {"job-result-store.delete-on-commit", "true"},
         {"job-result-store.retention", "3650 d"},
         {"execution.checkpointing.num-retained", "9"},
+        {"cleanup-strategy", "disable"},
+        {"cleanup-strategy.fixed-delay.attempts", "10"},
+        {"cleanup-strategy.fixed-delay.delay", "11 ms"},
+        {"cleanup-strategy.exponential-delay.initial-backoff", "12 ms"},
+        {"cleanup-strategy.exponential-delay.max-backoff", "13 ms"},
+        {"cleanup-strategy.exponential-delay.attempts", "14"},
+        {"jobmanager.rpc.address", "jm"},
+        {"jobmanager.rpc.port", "15"},
+        {"rest.address", "rest"},
+        {"rest.port", "16"},
     };
     int user = 0;
     for (size_t i = 0; i < COUNT(values); i++) {
@@ -139,6 +160,16 @@ static void test_settings__set_values__arrive_in_their_fields(void **state)
     assert_true(s->delete_results);
     assert_int_equal(s->result_retention_ms, INT64_C(315360000000));
     assert_int_equal(s->num_retained, 9);
+    assert_int_equal(s->cleanup.strategy, CLEANUP_NONE);
+    assert_int_equal(s->cleanup.fixed_attempts, 10);
+    assert_int_equal(s->cleanup.fixed_delay_ms, 11);
+    assert_int_equal(s->cleanup.initial_backoff_ms, 12);
+    assert_int_equal(s->cleanup.max_backoff_ms, 13);
+    assert_int_equal(s->cleanup.attempts, 14);
+    assert_string_equal(s->job_manager_host, "jm");
+    assert_int_equal(s->job_manager_port, 15);
+    assert_string_equal(s->rest_host, "rest");
+    assert_int_equal(s->rest_port, 16);
     assert_ptr_equal(s->logger.fn, ignore_line);
     assert_ptr_equal(s->logger.user, &user);
     settings_free(s);
@@ -156,11 +187,16 @@ static void test_settings__each_word__is_its_enum(void **state)
         {KEY_SCOPE, offsetof(struct settings, scope), 2},
         {KEY_RETRIEVAL_MODE, offsetof(struct settings, retrieval), 2},
         {KEY_DISPATCH, offsetof(struct settings, dispatch), 2},
+        {KEY_CLEANUP_STRATEGY, offsetof(struct settings, cleanup.strategy), 3},
+        {KEY_TYPE, offsetof(struct settings, mode), 4},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         const struct config_key *key = &config_keys[cases[i].key];
         int word = 0;
         for (; key->choices[word] != NULL; word++) {
+            if (key->only != NULL && strcmp(key->choices[word], key->only) != 0) {
+                continue;
+            }
             assert_int_equal(pgk_config_set(*state, key->name, key->choices[word], NULL), PGK_OK);
             struct settings *s = NULL;
             assert_int_equal(settings_new(*state, &s, NULL), PGK_OK);

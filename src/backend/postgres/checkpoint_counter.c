@@ -68,12 +68,8 @@ pgk_status postgres_counter_set(struct backend *backend, const struct store_writ
     struct work_answer answer;
 
     begin_write(&work, STMT_CHECKPOINT_SET_ID, backend, write, job_id);
-    work_uuid(&work, &write->op_id);
+    work_noted(&work, &write->op_id);
     work_int64(&work, value);
-    work.settle = (struct settle){.rule = SETTLE_FOUND_IS_DONE,
-                                  .what = "checkpoint_counter",
-                                  .job_id = *job_id,
-                                  .op_id = write->op_id};
     pgk_status status = work_write(backend, &work, &answer, err);
 
     if (status == PGK_OK) {
@@ -89,6 +85,7 @@ pgk_status postgres_counter_drop(struct backend *backend, const struct store_wri
     struct work_answer answer;
 
     begin_write(&work, STMT_CHECKPOINT_DROP_ID, backend, write, job_id);
+    work_noted(&work, &write->op_id);
     pgk_status status = work_write(backend, &work, &answer, err);
 
     if (status == PGK_OK) {

@@ -17,10 +17,11 @@ pgk_status postgres_cleanup_job(struct backend *backend, const struct store_writ
     work_text(&work, backend->settings->cluster_id);
     work_uuid(&work, job_id);
     work_null(&work); /* every store is told of the graph */
+    work_noted(&work, &write->op_id);
     pgk_status status = work_write(backend, &work, &answer, err);
 
     if (status == PGK_OK) {
-        *ret_dropped = cell_int64(answer.result, 0, 1);
+        *ret_dropped = answer.settled ? 0 : cell_int64(answer.result, 0, 1);
         PQclear(answer.result);
     }
     return status;

@@ -121,10 +121,11 @@ static pgk_status put_requirements(struct backend *backend, const struct store_w
     work_token(&work, write->token);
     work_text(&work, backend->settings->cluster_id);
     work_uuid(&work, job_id);
+    work_noted(&work, &write->op_id);
     work_bytes(&work, requirements->data, requirements->length);
     work_bytes(&work, requirements->digest, requirements->digest_length);
     pgk_status status = work_write(backend, &work, &answer, err);
-    if (status == PGK_OK && !cell_is(answer.result, 0, 0, "done")) {
+    if (status == PGK_OK && !answer.settled && !cell_is(answer.result, 0, 0, "done")) {
         status = named(err, PGK_ERR_NOT_FOUND, job_id, "is not there");
     }
     PQclear(answer.result);

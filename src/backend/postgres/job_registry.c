@@ -17,13 +17,9 @@ static pgk_status set(struct backend *backend, const struct store_write *write,
     work_token(&work, write->token);
     work_text(&work, backend->settings->cluster_id);
     work_uuid(&work, job_id);
+    work_noted(&work, &write->op_id);
     if (!clears) {
-        work_uuid(&work, &write->op_id);
         work_text(&work, pgk_scheduling_status_text(value));
-        work.settle = (struct settle){.rule = SETTLE_FOUND_IS_DONE,
-                                      .what = "job_status",
-                                      .job_id = *job_id,
-                                      .op_id = write->op_id};
     }
     pgk_status status = work_write(backend, &work, &answer, err);
 

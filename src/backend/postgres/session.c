@@ -1,19 +1,16 @@
 /* backend/postgres/session.c - see session.h. */
 #include "backend/postgres/session.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/postgres/notification.h"
 #include "backend/postgres/retry.h"
 #include "core/clock.h"
 #include "core/error.h"
 
 /* One try to connect; a host that drops packets is given up after it. */
 #define CONNECT_MIN_NS (3 * NS_PER_S)
-/* Payload of the notification of a release, before the leadership id. */
-#define RELEASED "released "
-#define GRAPHS "job_graph"
 
 void session_init(struct session *session, const struct link_request *request, struct wake *wake)
 {
@@ -159,13 +156,14 @@ static void take_notifications(struct session *session)
 {
     for (PGnotify *n = PQnotifies(session->link.conn); n != NULL;
          n = PQnotifies(session->link.conn)) {
-        if (strcmp(n->extra, GRAPHS) == 0) {
+        struct notification read = notification_read(n->extra);
+        if (read.graphs) {
             session->graphs_notified = true;
         } else {
             session->notified = true;
         }
-        if (strncmp(n->extra, RELEASED, strlen(RELEASED)) == 0) {
-            session->released = (int32_t)strtol(n->extra + strlen(RELEASED), NULL, 10);
+        if (read.released != 0) {
+            session->released = read.released;
         }
         PQfreemem(n);
     }

@@ -97,6 +97,12 @@ void work_token(struct work *work, const pgk_token *token)
     }
 }
 
+void work_noted(struct work *work, const pgk_uuid *op_id)
+{
+    work_uuid(work, op_id);
+    work->settle = (struct settle){.rule = SETTLE_NOTED, .what = "applied_write", .op_id = *op_id};
+}
+
 /* ------------------------------------------------------------------ cells */
 
 static uint64_t cell_number(const PGresult *result, int row, int column, size_t size)
@@ -331,12 +337,12 @@ static pgk_status settle_refused(struct attempts *a, pgk_error *err)
     if (status != PGK_OK) {
         return status;
     }
-    if (!found) {
-        return fenced_meanwhile(a, err);
-    }
-    if (a->work->settle.rule == SETTLE_FOUND_IS_NOT_DONE) {
+    if (a->work->settle.rule == (found ? SETTLE_FOUND_IS_NOT_DONE : SETTLE_NOTED)) {
         return error_set_sqlstate(err, "PK001", ORIGIN, "%s: leadership has passed on",
                                   statements[a->work->id].name);
+    }
+    if (!found) {
+        return fenced_meanwhile(a, err);
     }
     a->answer.settled = true;
     return PGK_OK;

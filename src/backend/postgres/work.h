@@ -18,6 +18,7 @@
 enum settle_rule {
     SETTLE_NEVER,
     SETTLE_FOUND_IS_DONE,     /* op_id is the write's own */
+    SETTLE_NOTED,             /* the statement notes op_id, the write's own, in applied_write */
     SETTLE_FOUND_IS_NOT_DONE, /* op_id is of what the write takes away */
     SETTLE_ABSENT_IS_DONE     /* it takes away whatever is there; never sent again */
 };
@@ -53,6 +54,8 @@ void work_int32(struct work *work, int32_t value);
 void work_int64(struct work *work, int64_t value);
 void work_bool(struct work *work, bool value);
 void work_null(struct work *work);
+/* The next one: op_id of a write that the statement notes. */
+void work_noted(struct work *work, const pgk_uuid *op_id);
 /* The next two: leadership id and epoch. NULL: no fence. */
 void work_token(struct work *work, const pgk_token *token);
 /* bigint[], in the text form: "{1,2}". */
