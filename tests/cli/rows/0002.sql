@@ -14,3 +14,4 @@ INSERT INTO checkpoint_counter (cluster_id, job_id, next_id, op_id) VALUES
     ('/default', '00000000-0000-0000-0000-000000000001', 3, gen_random_uuid());
 INSERT INTO job_result (cluster_id, job_id, state, status, job_name, failure, accumulators, accumulators_sha256, op_id) VALUES
     ('/default', '00000000-0000-0000-0000-000000000002', 'dirty', 'FAILED', 'old', 'no space', '\x03', sha256('\x03'), gen_random_uuid());
+INSERT INTO applied_write (op_id) VALUES ('00000000-0000-0000-0000-0000000000a1');
