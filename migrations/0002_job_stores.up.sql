@@ -609,31 +609,50 @@ SELECT part.cluster_id,
        coalesce(max(part.completed), 0) AS checkpoints, coalesce(max(part.discarding), 0) AS discarding,
        coalesce(max(part.retained), 0) AS retained, coalesce(max(part.metadata_bytes), 0) AS metadata_bytes,
        coalesce(max(part.stores), 0) AS stores
-  FROM (SELECT l.cluster_id, NULL::bigint AS graphs, NULL::bigint AS graph_bytes, NULL::bigint AS running, NULL::bigint AS done,
-               NULL::bigint AS dirty, NULL::bigint AS clean, NULL::bigint AS completed, NULL::bigint AS discarding,
-               NULL::bigint AS retained, NULL::bigint AS metadata_bytes, NULL::bigint AS stores
+  FROM (SELECT l.cluster_id, NULL::bigint AS graphs, NULL::bigint AS graph_bytes, NULL::bigint AS running,
+               NULL::bigint AS done, NULL::bigint AS dirty, NULL::bigint AS clean,
+               NULL::bigint AS completed, NULL::bigint AS discarding, NULL::bigint AS retained,
+               NULL::bigint AS metadata_bytes, NULL::bigint AS stores
           FROM leadership l GROUP BY l.cluster_id
         UNION ALL
-        SELECT g.cluster_id, count(*), sum(octet_length(g.graph)), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        SELECT g.cluster_id, count(*) AS graphs, sum(octet_length(g.graph)) AS graph_bytes, NULL::bigint AS running,
+               NULL::bigint AS done, NULL::bigint AS dirty, NULL::bigint AS clean,
+               NULL::bigint AS completed, NULL::bigint AS discarding, NULL::bigint AS retained,
+               NULL::bigint AS metadata_bytes, NULL::bigint AS stores
           FROM job_graph g GROUP BY g.cluster_id
         UNION ALL
-        SELECT s.cluster_id, NULL, NULL, count(*) FILTER (WHERE s.status = 'RUNNING'), count(*) FILTER (WHERE s.status = 'DONE'),
-               NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        SELECT s.cluster_id, NULL::bigint AS graphs, NULL::bigint AS graph_bytes,
+               count(*) FILTER (WHERE s.status = 'RUNNING') AS running,
+               count(*) FILTER (WHERE s.status = 'DONE') AS done, NULL::bigint AS dirty,
+               NULL::bigint AS clean, NULL::bigint AS completed, NULL::bigint AS discarding,
+               NULL::bigint AS retained, NULL::bigint AS metadata_bytes, NULL::bigint AS stores
           FROM job_status s GROUP BY s.cluster_id
         UNION ALL
-        SELECT r.cluster_id, NULL, NULL, NULL, NULL, count(*) FILTER (WHERE r.state = 'dirty'),
-               count(*) FILTER (WHERE r.state = 'clean'), NULL, NULL, NULL, NULL, NULL
+        SELECT r.cluster_id, NULL::bigint AS graphs, NULL::bigint AS graph_bytes, NULL::bigint AS running,
+               NULL::bigint AS done, count(*) FILTER (WHERE r.state = 'dirty') AS dirty,
+               count(*) FILTER (WHERE r.state = 'clean') AS clean, NULL::bigint AS completed,
+               NULL::bigint AS discarding, NULL::bigint AS retained, NULL::bigint AS metadata_bytes,
+               NULL::bigint AS stores
           FROM job_result r GROUP BY r.cluster_id
         UNION ALL
-        SELECT c.cluster_id, NULL, NULL, NULL, NULL, NULL, NULL, count(*) FILTER (WHERE c.state = 'completed'),
-               count(*) FILTER (WHERE c.state = 'discarding'), count(*) FILTER (WHERE c.state = 'retained'),
-               sum(octet_length(c.metadata)), NULL
+        SELECT c.cluster_id, NULL::bigint AS graphs, NULL::bigint AS graph_bytes, NULL::bigint AS running,
+               NULL::bigint AS done, NULL::bigint AS dirty, NULL::bigint AS clean,
+               count(*) FILTER (WHERE c.state = 'completed') AS completed,
+               count(*) FILTER (WHERE c.state = 'discarding') AS discarding,
+               count(*) FILTER (WHERE c.state = 'retained') AS retained,
+               sum(octet_length(c.metadata)) AS metadata_bytes, NULL::bigint AS stores
           FROM checkpoint c GROUP BY c.cluster_id
         UNION ALL
-        SELECT n.cluster_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        SELECT n.cluster_id, NULL::bigint AS graphs, NULL::bigint AS graph_bytes, NULL::bigint AS running,
+               NULL::bigint AS done, NULL::bigint AS dirty, NULL::bigint AS clean,
+               NULL::bigint AS completed, NULL::bigint AS discarding, NULL::bigint AS retained,
+               NULL::bigint AS metadata_bytes, NULL::bigint AS stores
           FROM checkpoint_counter n GROUP BY n.cluster_id
         UNION ALL
-        SELECT o.cluster_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, count(*)
+        SELECT o.cluster_id, NULL::bigint AS graphs, NULL::bigint AS graph_bytes, NULL::bigint AS running,
+               NULL::bigint AS done, NULL::bigint AS dirty, NULL::bigint AS clean,
+               NULL::bigint AS completed, NULL::bigint AS discarding, NULL::bigint AS retained,
+               NULL::bigint AS metadata_bytes, count(*) AS stores
           FROM job_store o GROUP BY o.cluster_id) part
  GROUP BY part.cluster_id;
 COMMENT ON VIEW stat_summary IS 'How much is stored: one row per cluster id.';
