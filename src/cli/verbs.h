@@ -41,7 +41,7 @@ extern const char help_config[];
 extern const char help_elect[], help_watch[], help_leader[], help_leaders[], help_contenders[],
     help_history[], help_resign[], help_switchover[], help_kick[], help_run[], help_server[],
     help_version[], help_jobs[], help_results[], help_checkpoints[], help_counter[], help_cleanup[],
-    help_purge[], help_blobs[], help_orphans[], help_pause[], help_resume[], help_status[], help_top[],
-    help_doctor[], help_metrics[], help_completion[];
+    help_purge[], help_blobs[], help_orphans[], help_pause[], help_resume[], help_status[],
+    help_top[], help_doctor[], help_metrics[], help_completion[];
 
 #endif
