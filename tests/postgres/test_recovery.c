@@ -351,11 +351,12 @@ static void test_recovery__pieces__put_together_at_every_edge(void **state)
             "     j AS (INSERT INTO pgkeeper.job_graph (cluster_id, job_id, graph, sha256, "
             "requirements, requirements_sha256)"
             "           SELECT '" FIXTURE_CLUSTER
-            "', lpad(i::text, 32, '0')::uuid, graph, sha256(graph), needs, sha256(needs) FROM n)"
+            "', ('ab' || lpad(i::text, 30, '0'))::uuid, graph, sha256(graph), needs, sha256(needs) "
+            "FROM n)"
             " INSERT INTO pgkeeper.checkpoint (cluster_id, job_id, checkpoint_id, metadata, "
             "sha256, completed_at, op_id)"
-            " SELECT '" FIXTURE_CLUSTER
-            "', lpad(i::text, 32, '0')::uuid, 1, state, sha256(state), now(), gen_random_uuid()"
+            " SELECT '" FIXTURE_CLUSTER "', ('ab' || lpad(i::text, 30, '0'))::uuid, 1, state, "
+                                        "sha256(state), now(), gen_random_uuid()"
             "   FROM n WHERE state IS NOT NULL");
     CHECK_OK(pgk_ha_recover(ha, store, &recovery, &err), err);
     CHECK_OK(pgk_job_graphs_recover_all(store, add_graph_part, &graphs, &err), err);
