@@ -8,7 +8,7 @@ COPY . /src
 WORKDIR /src
 RUN cmake --preset package -B /build && cmake --build /build && cpack --config /build/CPackConfig.cmake -B /packages
 RUN dpkg -i /packages/*.deb
-RUN cc examples/master.c examples/jobs.c -o /usr/local/bin/master $(pkg-config --cflags --libs pgkeeper)
+RUN cc examples/master.c examples/jobs.c examples/files.c -o /usr/local/bin/master $(pkg-config --cflags --libs pgkeeper)
 
 FROM debian:12-slim
 COPY --from=build /packages/*.deb /packages/
