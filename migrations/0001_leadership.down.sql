@@ -7,6 +7,6 @@ DROP FUNCTION kick(text, text), request_handover(text, text, integer, integer), 
     take_over(integer, integer, uuid, text, integer, integer, integer, integer, integer, boolean), enter_tenure(integer, bigint),
     await_leadership(integer, integer), watch_member(integer, integer), withdraw_member(integer, text), enroll(integer, text, text),
     join_member(uuid, text, text, text), fence(integer, bigint);
-DROP TABLE event, leader_history, leader, tenure, leadership, member, schema_history, schema_meta;
+DROP TABLE event, leader_history, leader, election_pause, tenure, leadership, member, schema_history, schema_meta;
 DROP FUNCTION announce_change(), announce(text, text), guard_leadership(), guard_tenure(), be_durable(), is_alive(integer), is_held(integer), channel(text),
     epoch_text(bigint), lock_class(regclass);

@@ -111,6 +111,20 @@ COMMENT ON COLUMN leadership.handover_from IS 'Member that was asked to give up,
 COMMENT ON COLUMN leadership.handover_until IS 'End of a hand-over that is under way.';
 COMMENT ON COLUMN leadership.handover_by IS 'Role that asked for the hand-over; empty: the leader itself.';
 
+CREATE TABLE election_pause (
+    cluster_id text PRIMARY KEY,
+    reason     text,
+    paused_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    paused_by  text NOT NULL DEFAULT session_user,
+    CONSTRAINT election_pause_cluster_id_is_1_to_200_bytes CHECK (octet_length(cluster_id) BETWEEN 1 AND 200),
+    CONSTRAINT election_pause_reason_is_1_to_1000_bytes CHECK (octet_length(reason) BETWEEN 1 AND 1000)
+);
+COMMENT ON TABLE election_pause IS 'Clusters whose elections are paused, one row each: take_over() answers paused, whoever leads goes on leading.';
+COMMENT ON COLUMN election_pause.cluster_id IS 'high-availability.cluster-id of its masters.';
+COMMENT ON COLUMN election_pause.reason IS 'Why, in words.';
+COMMENT ON COLUMN election_pause.paused_at IS 'Since when.';
+COMMENT ON COLUMN election_pause.paused_by IS 'Role that paused them.';
+
 -- Unlogged on purpose. A take-over is seen by everybody at its commit, and need not wait for the disk: what a crash of the
 -- server would forget it forgets as a whole, by emptying this table, and then no token passes the fence until somebody has
 -- taken over again. leadership says durably which epoch is next, so that none is given out twice.
@@ -357,7 +371,8 @@ DECLARE
 BEGIN
     IF TG_OP = 'DELETE' THEN changed := OLD; ELSE changed := NEW; END IF;
     PERFORM announce(changed.cluster_id, TG_TABLE_NAME);
-    subject := to_jsonb(changed) ->> CASE TG_TABLE_NAME WHEN 'leader' THEN 'component' ELSE 'group_name' END;
+    subject := coalesce(to_jsonb(changed) ->> CASE TG_TABLE_NAME WHEN 'leader' THEN 'component' ELSE 'group_name' END,
+                        changed.cluster_id);
     INSERT INTO event (cluster_id, subject, act, by_hand, detail)
     VALUES (changed.cluster_id, subject, lower(TG_OP) || ' ' || TG_TABLE_NAME, true,
             jsonb_build_object('old', CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END,
@@ -368,6 +383,8 @@ COMMENT ON FUNCTION announce_change() IS 'Trigger: announces a change made by ha
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON leader
     FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION announce_change();
 CREATE TRIGGER announce AFTER UPDATE ON leadership
+    FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION announce_change();
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON election_pause
     FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION announce_change();
 
 -- ---------------------------------------------------------------------------------------------
@@ -544,12 +561,15 @@ BEGIN
     -- Everything that can be is done before the lock is free: from then on the group has no leader.
     LOOP
         SELECT l.id, l.epoch, l.session_id, l.member_id, l.released_at, l.grace_ms, l.handover_to, l.handover_from, l.handover_until,
-               t.epoch AS present, t.entered INTO before
-          FROM leadership l LEFT JOIN tenure t ON t.leadership_id = l.id WHERE l.id = take_over.leadership_id;
+               t.epoch AS present, t.entered, p.cluster_id IS NOT NULL AS paused INTO before
+          FROM leadership l LEFT JOIN tenure t ON t.leadership_id = l.id LEFT JOIN election_pause p ON p.cluster_id = l.cluster_id
+         WHERE l.id = take_over.leadership_id;
         holder := before.member_id;
         epoch := before.epoch;
         IF before.id IS NULL THEN
             outcome := 'missing';
+        ELSIF before.paused THEN
+            outcome := 'paused'; wait_ms := 1000;
         ELSIF before.handover_until > clock_timestamp() AND (
                   (before.handover_to IS NULL AND before.handover_from = take_over.member_id)
                OR (before.handover_to <> take_over.member_id AND is_alive(before.handover_to))) THEN
@@ -618,7 +638,7 @@ BEGIN
     END IF;
     RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION take_over(integer, integer, uuid, text, integer, integer, integer, integer, integer, boolean) IS 'Takes the lock of a group for this session, waiting at most slice_ms for it, and raises the epoch that passes the fence. outcome: taken (holder led before; the tenure is entered, see enter_tenure()); early (taken, but not entered: call enter_tenure() next; only if early was asked for, immediate mode); busy (holder leads); reserved (a hand-over to somebody else is under way for wait_ms); missing. taken with wait_ms > 0: grant only after that. announce_tenure() is to follow.';
+COMMENT ON FUNCTION take_over(integer, integer, uuid, text, integer, integer, integer, integer, integer, boolean) IS 'Takes the lock of a group for this session, waiting at most slice_ms for it, and raises the epoch that passes the fence. outcome: taken (holder led before; the tenure is entered, see enter_tenure()); early (taken, but not entered: call enter_tenure() next; only if early was asked for, immediate mode); busy (holder leads); reserved (a hand-over to somebody else is under way for wait_ms); paused (elections are: ask again after wait_ms); missing. taken with wait_ms > 0: grant only after that. announce_tenure() is to follow.';
 
 CREATE FUNCTION announce_tenure(leadership_id integer, epoch bigint, act text) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
@@ -862,6 +882,10 @@ BEGIN
     IF NOT is_held(l.id) OR l.released_at IS NOT NULL THEN
         RAISE EXCEPTION 'group "%" has no leader that could hand over', l.group_name USING ERRCODE = 'PK002';
     END IF;
+    IF EXISTS (SELECT FROM election_pause p WHERE p.cluster_id = l.cluster_id) THEN
+        RAISE EXCEPTION 'elections of cluster "%" are paused: nobody could take over from the leader of group "%"',
+            l.cluster_id, l.group_name USING ERRCODE = 'PK003', HINT = 'resume them first: pgkeeper resume';
+    END IF;
     IF request_handover.to_member = l.member_id THEN
         RAISE EXCEPTION 'member % leads group "%" already', request_handover.to_member, l.group_name USING ERRCODE = 'PK003';
     END IF;
@@ -922,23 +946,31 @@ COMMENT ON FUNCTION kick(text, text) IS 'Ends the session that leads a component
 -- Views for people.
 
 CREATE VIEW stat_leaders AS
+-- As is_held(), but looked up once for all groups.
+WITH held AS MATERIALIZED (
+    SELECT k.objid FROM pg_locks k
+     WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
+       AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+       AND k.classid = 'leadership'::regclass)
 SELECT l.cluster_id, l.group_name, r.component, r.address,
        CASE WHEN l.session_id IS NULL THEN 'never led'
             WHEN l.released_at IS NOT NULL THEN 'released'
-            WHEN NOT held.held THEN 'lost'
+            WHEN NOT lock.held THEN 'lost'
             WHEN l.granted_at > clock_timestamp() THEN 'in grace'
             WHEN r.component IS NOT NULL AND r.address IS NULL THEN 'unconfirmed'
             ELSE 'leading' END AS state,
-       held.held AS lock_held,
+       lock.held AS lock_held,
        epoch_text(l.epoch) AS epoch_text, l.epoch, l.session_id, l.member_id, m.name AS member_name,
        l.take_over_mode, l.granted_at, r.confirmed_at, l.released_at,
        l.heartbeat_ms, l.lease_ms, l.session_timeout_ms, l.grace_ms,
        CASE WHEN l.handover_until > clock_timestamp() THEN l.handover_to END AS handover_to,
-       CASE WHEN l.handover_until > clock_timestamp() THEN l.handover_until END AS handover_until
+       CASE WHEN l.handover_until > clock_timestamp() THEN l.handover_until END AS handover_until,
+       p.paused_at, p.paused_by, p.reason AS pause_reason
   FROM leadership l
- CROSS JOIN LATERAL (SELECT is_held(l.id) AS held) held
+ CROSS JOIN LATERAL (SELECT l.id::oid IN (SELECT h.objid FROM held h) AS held) lock
   LEFT JOIN leader r ON r.cluster_id = l.cluster_id AND r.group_name = l.group_name
-  LEFT JOIN member m ON m.id = l.member_id;
+  LEFT JOIN member m ON m.id = l.member_id
+  LEFT JOIN election_pause p ON p.cluster_id = l.cluster_id;
 COMMENT ON VIEW stat_leaders IS 'Who leads what right now: one row per group and component, with the lock looked up, so that it is true after a crash too.';
 COMMENT ON COLUMN stat_leaders.cluster_id IS 'Cluster id.';
 COMMENT ON COLUMN stat_leaders.group_name IS 'Group: the unit of leadership.';
@@ -961,17 +993,28 @@ COMMENT ON COLUMN stat_leaders.session_timeout_ms IS 'Silence after which the se
 COMMENT ON COLUMN stat_leaders.grace_ms IS 'What an exclusive successor waits after an unclean end, milliseconds.';
 COMMENT ON COLUMN stat_leaders.handover_to IS 'Member for whom a hand-over is under way.';
 COMMENT ON COLUMN stat_leaders.handover_until IS 'End of that hand-over''s window.';
+COMMENT ON COLUMN stat_leaders.paused_at IS 'Since when the elections of the cluster are paused; empty: they are not.';
+COMMENT ON COLUMN stat_leaders.paused_by IS 'Role that paused them.';
+COMMENT ON COLUMN stat_leaders.pause_reason IS 'Why, in words.';
 
 CREATE VIEW stat_contenders AS
+-- As is_held() and is_alive(), but looked up once for all.
+WITH held AS MATERIALIZED (
+    SELECT k.classid, k.objid, k.mode FROM pg_locks k
+     WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
+       AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+       AND k.classid IN ('leadership'::regclass, 'member'::regclass))
 SELECT m.cluster_id, g.group_name, m.id AS member_id, m.name AS member_name,
-       CASE WHEN NOT alive.alive THEN 'gone'
-            WHEN l.member_id = m.id AND l.released_at IS NULL AND is_held(l.id) THEN
+       CASE WHEN NOT lock.alive THEN 'gone'
+            WHEN l.member_id = m.id AND l.released_at IS NULL
+                 AND l.id::oid IN (SELECT h.objid FROM held h WHERE h.classid = 'leadership'::regclass) THEN
                 CASE WHEN l.granted_at > clock_timestamp() THEN 'in grace' ELSE 'leader' END
             ELSE 'standby' END AS state,
-       alive.alive, m.backend_pid, m.client_version, m.joined_at, m.incarnation
+       lock.alive, m.backend_pid, m.client_version, m.joined_at, m.incarnation
   FROM member m
  CROSS JOIN LATERAL unnest(m.group_names) AS g(group_name)
- CROSS JOIN LATERAL (SELECT is_alive(m.id) AS alive) alive
+ CROSS JOIN LATERAL (SELECT m.id::oid IN (
+       SELECT h.objid FROM held h WHERE h.classid = 'member'::regclass AND h.mode = 'ExclusiveLock') AS alive) lock
   LEFT JOIN leadership l ON l.cluster_id = m.cluster_id AND l.group_name = g.group_name;
 COMMENT ON VIEW stat_contenders IS 'Who contends for what: one row per member and group; state and alive are looked up in the locks.';
 COMMENT ON COLUMN stat_contenders.cluster_id IS 'Cluster id.';

@@ -10,7 +10,8 @@
 --   application  what libpgkeeper needs, and fence() for the application's own transactions; of the tables only those of
 --                the job stores can be written, and nothing of leadership
 --   monitor      reads: the views, the history, the audit, who leads; enough for the reading verbs and `pgkeeper watch`
---   operator     monitor, and request_handover(), kick(), cleanup_job() and cleanup_cluster()
+--   operator     monitor, and request_handover(), switchover(), pause_elections(), resume_elections(), kick(), purge(),
+--                cleanup_job() and cleanup_cluster()
 -- PUBLIC gets nothing. What these roles had been granted on the schema before is taken away first: the result is
 -- always what stands here. One transaction: all or nothing.
 
@@ -103,12 +104,12 @@ SELECT w.name, w.role_name, p.oid AS found
                         report_end, rehearse, confirm, withdraw, listen, channel, is_held, is_alive, epoch_text, lock_class,
                         may_write, note_write, claim_graphs, live_owners, job_hex, cleanup_job, cleanup_cluster, blob_store, blob_begin,
                         blob_write, blob_publish, blob_publish_all, blob_leave, blob_read, blob_remove, blob_remove_job,
-                        blob_sweep, blob_orphans, blob_remove_orphans, blob_compress_fast}'::text[]), :'application'
+                        blob_sweep, blob_orphans, blob_remove_orphans, blob_compress_fast, purge}'::text[]), :'application'
         UNION ALL
         SELECT unnest('{is_held, is_alive, epoch_text, listen, channel, live_owners, job_hex, blob_orphans}'::text[]), :'monitor'
         UNION ALL
-        SELECT unnest('{request_handover, kick, find_leadership, cleanup_job, cleanup_cluster, blob_sweep,
-                        blob_remove_orphans}'::text[]), :'operator') AS w(name, role_name)
+        SELECT unnest('{request_handover, switchover, kick, pause_elections, resume_elections, purge, find_leadership,
+                        cleanup_job, cleanup_cluster, blob_sweep, blob_remove_orphans}'::text[]), :'operator') AS w(name, role_name)
   LEFT JOIN pg_namespace n ON n.nspname = :'schema'
   LEFT JOIN pg_proc p ON p.pronamespace = n.oid AND p.proname = w.name;
 
@@ -119,11 +120,12 @@ SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', g.found::regprocedure, g.rol
 \gexec
 
 SELECT format('GRANT SELECT ON %I.%I TO %I', :'schema', w.name, w.role_name)
-  FROM (SELECT unnest('{schema_meta, member, leadership, tenure, leader, blob}'::text[]), :'application'
+  FROM (SELECT unnest('{schema_meta, member, leadership, tenure, leader, blob, stat_leaders, stat_contenders, stat_pauses, stat_schema, stat_jobs,
+                        stat_results, stat_checkpoints, stat_summary, stat_blobs}'::text[]), :'application'
         UNION ALL
         SELECT unnest('{schema_meta, schema_history, leadership, tenure, leader, leader_history, event, stat_leaders, stat_contenders,
                         job_store, job_status, checkpoint_counter, stat_jobs, stat_results, stat_checkpoints, stat_summary,
-                        blob, blob_loose, stat_blobs}'::text[]),
+                        blob, blob_loose, stat_blobs, stat_pauses, stat_schema}'::text[]),
                :'monitor') AS w(name, role_name)
 \gexec
 

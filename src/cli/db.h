@@ -20,6 +20,8 @@ struct db {
 #define SCHEMA_OF_STORES 3
 /* The oldest with blobs. */
 #define SCHEMA_OF_BLOBS 3
+/* The oldest with pauses, purge() and the blobs that the screens show. */
+#define SCHEMA_OF_OPERATIONS 4
 
 /* Connects to the primary and sets search_path to the schema, whether it exists or not. */
 int db_connect(struct db *db, const struct cli *cli);

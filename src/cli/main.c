@@ -27,6 +27,12 @@ static const struct cli_verb verbs[] = {
     {"resign", "ask a leader to resign", cmd_resign, help_resign},
     {"switchover", "hand leadership over to another member", cmd_switchover, help_switchover},
     {"kick", "end the session of a leader", cmd_kick, help_kick},
+    {"pause", "pause the elections: nobody takes over", cmd_pause, help_pause},
+    {"resume", "end a pause of the elections", cmd_resume, help_resume},
+    {"status", "the state of a cluster on one screen, or as a probe", cmd_status, help_status},
+    {"top", "the same, live", cmd_top, help_top},
+    {"doctor", "check server, schema, rights and settings", cmd_doctor, help_doctor},
+    {"metrics", "print OpenMetrics for monitoring", cmd_metrics, help_metrics},
     {"run", "run a command only while this process leads", cmd_run, help_run},
     {"jobs", "list, show, store, fetch and remove job graphs", cmd_jobs, help_jobs},
     {"results", "list and show how jobs ended; mark them clean", cmd_results, help_results},
@@ -35,8 +41,9 @@ static const struct cli_verb verbs[] = {
     {"blobs", "list, store, fetch, remove and verify blobs", cmd_blobs, help_blobs},
     {"orphans", "list and remove large objects without a blob", cmd_orphans, help_orphans},
     {"cleanup", "remove all traces of a job, or of a cluster", cmd_cleanup, help_cleanup},
-    {"purge", "delete old results", cmd_purge, help_purge},
+    {"purge", "delete old results, history and audit", cmd_purge, help_purge},
     {"server", "start a private PostgreSQL for trying out", cmd_server, help_server},
+    {"completion", "print a completion script for the shell", cmd_completion, help_completion},
     {"version", "print versions", cmd_version, help_version},
     {"help", "this text, or that of a verb", cmd_help, "usage: pgkeeper help [VERB]\n"},
 };
@@ -60,7 +67,16 @@ static const char global_help[] =
     "\n"
     "exit codes: 0 ok, 1 failed, 2 usage, 3 no connection or not authorised,\n"
     "4 condition false (no leader, not found, pending migration), 5 timed out or\n"
-    "outcome unknown, 6 schema missing, too old or too new. run has its own.\n";
+    "outcome unknown, 6 schema missing, too old or too new. run, and status\n"
+    "as a probe, have their own.\n";
+
+const char *const cli_global_help = global_help;
+
+const struct cli_verb *cli_verbs(size_t *ret_count)
+{
+    *ret_count = sizeof verbs / sizeof verbs[0];
+    return verbs;
+}
 
 static void print_help(FILE *out)
 {

@@ -24,6 +24,8 @@ extern const char help_migrate[];
 int migrate_up(struct cli *cli, int target, int timeout_ms);
 int migrate_script(const struct cli *cli, int from, int target);
 int migrate_verify(struct cli *cli, int timeout_ms);
+/* What migrate_verify() prints: kind, name, difference, expected, found. In a transaction of its own that is undone. */
+int migrate_differences(struct cli *cli, int timeout_ms, PGresult **ret_rows);
 int migrate_down(struct cli *cli, int target, int timeout_ms, bool dry_run, bool yes);
 
 /* Begins a transaction that holds the migration lock of the schema and has the version read inside it.

@@ -191,7 +191,7 @@ static int verify(struct db *db, struct differences *d, int64_t deadline)
     return code;
 }
 
-int migrate_verify(struct cli *cli, int timeout_ms)
+int migrate_differences(struct cli *cli, int timeout_ms, PGresult **ret_rows)
 {
     struct db db;
     struct differences d;
@@ -205,15 +205,26 @@ int migrate_verify(struct cli *cli, int timeout_ms)
     }
     db_close(&db); /* rolls back */
     if (code == CLI_OK) {
-        print_differences(cli, &d);
-        if (d.count > 0) {
-            say(cli, "%d difference%s", d.count, d.count == 1 ? "" : "s");
-            code = CLI_FAILED;
-        } else {
-            say(cli, "schema \"%s\" is what the migrations make",
-                config_value(cli, CLI_KEY_SCHEMA));
-        }
+        *ret_rows = d.rows;
+    } else {
+        PQclear(d.rows);
     }
-    PQclear(d.rows);
     return code;
+}
+
+int migrate_verify(struct cli *cli, int timeout_ms)
+{
+    DB_RESULT *rows = NULL;
+    int code = migrate_differences(cli, timeout_ms, &rows);
+    if (code != CLI_OK) {
+        return code;
+    }
+    const struct differences d = {.rows = rows, .count = PQntuples(rows)};
+    print_differences(cli, &d);
+    if (d.count > 0) {
+        say(cli, "%d difference%s", d.count, d.count == 1 ? "" : "s");
+        return CLI_FAILED;
+    }
+    say(cli, "schema \"%s\" is what the migrations make", config_value(cli, CLI_KEY_SCHEMA));
+    return CLI_OK;
 }

@@ -207,6 +207,30 @@ static int put_bytes(FILE *out, const char *text, size_t left)
     return width;
 }
 
+int output_clipped(FILE *out, const char *line, size_t length, int width)
+{
+    mbstate_t state = {0};
+    size_t taken = 0;
+    int columns = 0;
+    while (taken < length) {
+        wchar_t wide;
+        size_t bytes = mbrtowc(&wide, line + taken, length - taken, &state);
+        bool valid = bytes != (size_t)-1 && bytes != (size_t)-2;
+        int more = valid ? wcwidth(wide) : 1;
+        if (!valid) {
+            memset(&state, 0, sizeof state);
+            bytes = 1;
+        }
+        more = more < 0 ? 1 : more;
+        if (columns + more > width) {
+            break;
+        }
+        columns += more;
+        taken += bytes;
+    }
+    return put_bytes(out, line, taken);
+}
+
 static int put_text(FILE *out, const char *text)
 {
     return put_bytes(out, text, strlen(text));

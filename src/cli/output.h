@@ -19,6 +19,8 @@ void output_record(FILE *out, enum cli_format format, const PGresult *result);
 void output_json_row(FILE *out, const PGresult *result, int row);
 /* Prints text as a JSON string, quotes included. */
 void output_json_string(FILE *out, const char *text);
+/* Prints as much of a line as takes at most width columns on a terminal. Returns the columns taken. */
+int output_clipped(FILE *out, const char *line, size_t length, int width);
 /* Rows made by hand: columns of text (types 0 or NULL) or of the given type OIDs; NULL: out of memory. */
 PGresult *output_new_rows(int columns, const char *const *names, const Oid *types);
 void output_add_row(PGresult *rows, const char *const *values);

@@ -38,13 +38,20 @@ const char help_results[] =
     "  --all-clusters    not only those of --cluster\n";
 
 const char help_purge[] =
-    "usage: pgkeeper purge [--older-than D] [--dry-run] [--yes] [--format F]\n"
+    "usage: pgkeeper purge [results|history|events] [--older-than D] [--dry-run]\n"
+    "                      [--yes] [--format F]\n"
     "\n"
-    "Deletes results that were marked clean longer ago than D, in batches. Dirty ones\n"
-    "always stay. Prints how many.\n"
+    "Deletes what is older than D, in batches, by the function purge(). Prints how\n"
+    "many.\n"
     "\n"
-    "  --older-than D  an age such as \"30 d\" or 12h; default: the configuration's\n"
-    "                  job-result-store.retention, 30 days\n"
+    "results  those that were marked clean longer ago than D (the default); dirty\n"
+    "         ones always stay\n"
+    "history  tenures that ended longer ago; the latest of each group stays\n"
+    "events   the audit\n"
+    "\n"
+    "  --older-than D  an age such as \"30 d\" or 12h; default: for results the\n"
+    "                  configuration's job-result-store.retention, 30 days; there is\n"
+    "                  none for the others\n"
     "  --dry-run       only print how many it would be\n"
     "  --yes           do not ask\n";
 
@@ -137,16 +144,22 @@ static int print_purged(const struct cli *cli, int64_t purged)
     return CLI_OK;
 }
 
+struct purge {
+    const char *what;   /* results, history or events */
+    const char *age;    /* as given */
+    const char *age_ms; /* the same as a number */
+};
+
 /* Batches of a transaction each, so that it never holds much at once; what is done stays done. */
-static int purge_all(struct db *db, const char *age_ms)
+static int purge_all(struct db *db, const struct purge *purge)
 {
     char batch[16];
     snprintf(batch, sizeof batch, "%d", PURGE_BATCH);
-    const char *values[] = {db_cluster(db), age_ms, batch};
+    const char *values[] = {db_cluster(db), purge->age_ms, batch, purge->what};
     int64_t purged = 0;
     for (;;) {
         DB_RESULT *gone = NULL;
-        int code = db_act(db, sql_results_purge, 3, values, NULL, NULL, &gone);
+        int code = db_act(db, sql_results_purge, 4, values, NULL, NULL, &gone);
         if (code != CLI_OK) {
             say(db->cli, "%" PRId64 " were deleted before that", purged);
             return code;
@@ -158,11 +171,14 @@ static int purge_all(struct db *db, const char *age_ms)
     }
 }
 
-static int purge(struct db *db, const char *age, const char *age_ms, const struct destroying *how)
+static int run_purge(struct db *db, const struct purge *purge, const struct destroying *how)
 {
-    const char *values[] = {db_cluster(db), age_ms};
+    const char *values[] = {db_cluster(db), purge->age_ms, purge->what};
     DB_RESULT *found = NULL;
-    int code = db_query(db, sql_results_purge_count, 2, values, &found);
+    if (how->yes && !how->dry_run) {
+        return purge_all(db, purge); /* an application may purge, but not read the audit */
+    }
+    int code = db_query(db, sql_results_purge_count, 3, values, &found);
     if (code == CLI_OK && how->dry_run) {
         output_rows(stdout, db->cli->format, found, 0);
         return CLI_OK;
@@ -171,39 +187,62 @@ static int purge(struct db *db, const char *age, const char *age_ms, const struc
         return print_purged(db->cli, 0);
     }
     if (code == CLI_OK) {
-        code = ask(db->cli, how->yes,
-                   "Delete %s results of cluster \"%s\", marked clean more than %s ago?",
-                   db_text(found, 0, 0), db_cluster(db), age);
+        code = ask(db->cli, how->yes, "Delete %s %s of cluster \"%s\", older than %s?",
+                   db_text(found, 0, 0), purge->what, db_cluster(db), purge->age);
     }
-    return code == CLI_OK ? purge_all(db, age_ms) : code;
+    return code == CLI_OK ? purge_all(db, purge) : code;
+}
+
+static int check_purge(const struct cli *cli, struct purge *purge)
+{
+    static const char *const known[] = {"results", "history", "events"};
+    bool found = purge->what == NULL;
+    for (size_t i = 0; i < sizeof known / sizeof known[0] && !found; i++) {
+        found = strcmp(known[i], purge->what) == 0;
+    }
+    if (!found) {
+        return usage_error(cli, "purges results, history or events, not \"%s\"", purge->what);
+    }
+    if (purge->what == NULL) {
+        purge->what = known[0];
+    }
+    if (purge->age == NULL && strcmp(purge->what, known[0]) != 0) {
+        return usage_error(cli, "%s: older than what? --older-than has no default there",
+                           purge->what);
+    }
+    if (purge->age == NULL) {
+        purge->age = config_value(cli, KEY_RETENTION);
+    }
+    return CLI_OK;
 }
 
 int cmd_purge(struct cli *cli, int argc, char **argv)
 {
     struct destroying how = {0};
-    const char *age = NULL;
-    const struct cli_option options[] = {{"--older-than", OPTION_TEXT, &age},
+    struct purge purge = {0};
+    const struct cli_option options[] = {{"--older-than", OPTION_TEXT, &purge.age},
                                          {"--dry-run", OPTION_FLAG, &how.dry_run},
                                          {"--yes", OPTION_FLAG, &how.yes}};
-    const struct wanted wanted = {"no arguments", 0, 0};
-    int code = parse_action(cli, argc, argv, options, 3, &wanted, NULL);
+    const struct wanted wanted = {"one of results, history, events", 0, 1};
+    int code = parse_action(cli, argc, argv, options, 3, &wanted, &purge.what);
+    if (code == CLI_OK) {
+        code = check_purge(cli, &purge);
+    }
     if (code != CLI_OK) {
         return code;
     }
-    if (age == NULL) {
-        age = config_value(cli, KEY_RETENTION);
-    }
     int64_t ms;
-    if (!parse_long_duration_ms(age, &ms)) {
+    if (!parse_long_duration_ms(purge.age, &ms)) {
         return usage_error(cli, "--older-than takes a duration such as 12h or \"30 d\", not \"%s\"",
-                           age);
+                           purge.age);
     }
     char age_ms[24];
     snprintf(age_ms, sizeof age_ms, "%" PRId64, ms);
+    purge.age_ms = age_ms;
     struct db db;
-    code = stores_open(&db, cli);
+    code = db_open_for(&db, cli, SCHEMA_OF_OPERATIONS);
     if (code == CLI_OK) {
-        code = purge(&db, age, age_ms, &how);
+        code = run_purge(&db, &purge, &how);
     }
     db_close(&db);
     return code;

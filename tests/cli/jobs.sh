@@ -265,13 +265,15 @@ for role in monitor operator; do
         PGUSER=as_$role expect 0 $arguments
     done
     for arguments in "jobs put $a $work/one" "jobs put $b $work/one --replace" "jobs get $b -" "jobs rm $b --yes" "results mark-clean $b" \
-        "counter set $b 9" "checkpoints rm $b 1 --yes" "purge --yes"; do
+        "counter set $b 9" "checkpoints rm $b 1 --yes"; do
         # shellcheck disable=SC2086
         PGUSER=as_$role expect 3 $arguments
         stderr_has 'lacks a grant, see sql/roles.sql'
         stdout_is ''
     done
 done
+PGUSER=as_monitor expect 3 purge --yes
+PGUSER=as_operator expect 0 purge --yes
 PGUSER=as_application expect 0 jobs put $a "$work/one"
 PGUSER=as_application expect 0 jobs get $a "$work/back"
 same_bytes "$work/one" "$work/back"

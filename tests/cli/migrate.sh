@@ -85,7 +85,7 @@ until_true 20 grep -q locks "$work/holder.out"
 expect 5 --schema locked migrate down --to 0 --yes --timeout 200ms
 stderr_has 'lock timeout'
 expect_version() { same "$1" "SELECT max(version) FROM locked.schema_history"; }
-expect_version 1
+expect_version "$newest"
 echo "COMMIT; SELECT 'done';" >&7
 until_true 20 grep -q "done" "$work/holder.out"
 exec 7>&-

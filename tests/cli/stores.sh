@@ -69,11 +69,11 @@ value "UPDATE pgkeeper.job_result SET clean_at = now() - interval '31 days' WHER
        INSERT INTO pgkeeper.job_result (cluster_id, job_id, status, state, clean_at, op_id) VALUES
          ('other', '$a', 'FINISHED', 'clean', now() - interval '99 days', '$a')" >/dev/null
 expect 0 purge --dry-run --format json
-json_is 1 '$[0].results'
+json_is 1 '$[0].rows'
 expect 0 purge --dry-run --older-than "32 d" --format json
-json_is 0 '$[0].results'
+json_is 0 '$[0].rows'
 PGKEEPER_JOB_RESULT_STORE_RETENTION='32 d' expect 0 purge --dry-run --format json
-json_is 0 '$[0].results'
+json_is 0 '$[0].rows'
 expect 1 purge
 stderr_has 'nothing was done'
 same 4 "SELECT count(*) FROM pgkeeper.job_result"

@@ -56,6 +56,45 @@ void fixture_migrate_schema(struct fixture *fixture, const char *schema)
     migrate(fixture->conninfo, schema);
 }
 
+/* With PGK_TEST_AS_APPLICATION in the environment the library logs in as a member of the application role of
+ * sql/roles.sql, and the test itself as before: so every call of the library is tried with those rights alone. */
+#define APPLICATION "test_application"
+
+static bool as_application(void)
+{
+    const char *wanted = getenv("PGK_TEST_AS_APPLICATION");
+    return wanted != NULL && wanted[0] != '\0';
+}
+
+static void make_application(struct pgserver *server)
+{
+    pgk_error err;
+    char conninfo[PGSERVER_CONNINFO_SIZE];
+    char psql[PGSERVER_CONNINFO_SIZE];
+    char *output = NULL;
+    pgserver_conninfo(server, TEMPLATE, conninfo, sizeof(conninfo));
+    snprintf(psql, sizeof(psql), "%s/psql", pgserver_bin_dir(server));
+    const char *const argv[] = {psql, "-qX", "-d", conninfo, "-f", PGK_SOURCE_DIR "/sql/roles.sql",
+                                NULL};
+    if (process_run(argv, NULL, &output) != 0) {
+        fail_msg("sql/roles.sql: %s", output);
+    }
+    free(output);
+    must(pgserver_sql(server, TEMPLATE,
+                      "CREATE ROLE " APPLICATION " LOGIN IN ROLE pgkeeper_application;"
+                      " GRANT ALL ON public.written, public.written_id_seq TO " APPLICATION,
+                      &err),
+         &err, "role " APPLICATION);
+}
+
+static void log_in_as_application(char *conninfo, size_t size)
+{
+    size_t length = strlen(conninfo);
+    int n =
+        snprintf(conninfo + length, size - length, " user=" APPLICATION); /* the last one counts */
+    assert_true(n > 0 && length + (size_t)n < size);
+}
+
 void fixture_start(struct fixture *fixture, const char *const settings[])
 {
     /* fsync off: the tests kill servers, never the machine. */
@@ -72,6 +111,9 @@ void fixture_start(struct fixture *fixture, const char *const settings[])
                       " epoch bigint NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp())",
                       &err),
          &err, "table of the writers");
+    if (as_application()) {
+        make_application(fixture->server);
+    }
 }
 
 void fixture_stop(struct fixture *fixture)
@@ -113,6 +155,10 @@ int fixture_setup(void **state)
     fixture->book = belief_book_open(fixture->belief_path);
     assert_non_null(fixture->book);
     fixture->conn = db_connect(fixture->conninfo);
+    if (as_application()) {
+        log_in_as_application(fixture->conninfo, sizeof(fixture->conninfo));
+        log_in_as_application(fixture->conninfo_tcp, sizeof(fixture->conninfo_tcp));
+    }
     return 0;
 }
 

@@ -4,9 +4,9 @@ SELECT plan(70);
 
 SELECT tables_are(current_schema(), ARRAY['schema_meta', 'schema_history', 'member', 'leadership', 'tenure', 'leader', 'leader_history', 'event',
     'job_store', 'job_graph', 'job_result', 'job_status', 'checkpoint', 'checkpoint_counter', 'applied_write',
-    'blob', 'blob_loose']);
+    'blob', 'blob_loose', 'election_pause']);
 SELECT views_are(current_schema(), ARRAY[
-    'stat_leaders', 'stat_contenders', 'stat_jobs', 'stat_results', 'stat_checkpoints', 'stat_summary', 'stat_blobs']);
+    'stat_leaders', 'stat_contenders', 'stat_jobs', 'stat_results', 'stat_checkpoints', 'stat_summary', 'stat_blobs', 'stat_pauses', 'stat_schema']);
 SELECT functions_are(current_schema(), ARRAY[
     'announce', 'announce_change', 'announce_tenure', 'await_leadership', 'be_durable', 'channel', 'clear_fence', 'confirm', 'enroll', 'enter_tenure', 'epoch_text',
     'fence', 'find_leadership', 'guard_leadership', 'guard_tenure', 'is_alive', 'is_held', 'join_member', 'kick', 'listen', 'lock_class', 'rehearse', 'release', 'report_end', 'request_handover',
@@ -15,14 +15,15 @@ SELECT functions_are(current_schema(), ARRAY[
     'blob_begin', 'blob_compress_fast', 'blob_leave', 'blob_mark', 'blob_object_new', 'blob_object_size', 'blob_object_unlink',
     'blob_orphans', 'blob_place', 'blob_publish', 'blob_publish_all', 'blob_read', 'blob_remove', 'blob_remove_job',
     'blob_remove_orphans', 'blob_store', 'blob_sweep', 'blob_write', 'blob_writing', 'cleanup_cluster_rows', 'cleanup_job_rows',
-    'follow_blob', 'follow_loose', 'keep_objects', 'note_blob_by_hand']);
+    'follow_blob', 'follow_loose', 'keep_objects', 'note_blob_by_hand',
+    'note_statement', 'pause_elections', 'purge', 'resume_elections', 'switchover']);
 SELECT domains_are(current_schema(), ARRAY['cluster_name', 'payload', 'digest', 'row_version', 'blob_key']);
-SELECT triggers_are(current_schema(), 'job_graph', ARRAY['announce_delete', 'by_hand_insert', 'by_hand_update', 'by_hand_delete']);
-SELECT triggers_are(current_schema(), t, ARRAY['by_hand_insert', 'by_hand_update', 'by_hand_delete'])
+SELECT triggers_are(current_schema(), 'job_graph', ARRAY['announce_delete', 'by_hand_insert', 'by_hand_update', 'by_hand_delete', 'note_truncate']);
+SELECT triggers_are(current_schema(), t, ARRAY['by_hand_insert', 'by_hand_update', 'by_hand_delete', 'note_truncate'])
   FROM unnest(ARRAY['job_result', 'job_status', 'checkpoint', 'checkpoint_counter']) t;
 SELECT triggers_are(current_schema(), 'leadership', ARRAY['guard_row', 'guard_table', 'announce']);
 SELECT triggers_are(current_schema(), 'tenure', ARRAY['guard_row']);
-SELECT triggers_are(current_schema(), 'leader', ARRAY['announce']);
+SELECT triggers_are(current_schema(), 'leader', ARRAY['announce', 'note_truncate']);
 SELECT columns_are(current_schema(), 'leadership', ARRAY[
     'id', 'cluster_id', 'group_name', 'epoch', 'session_id', 'member_id', 'taken_at', 'granted_at', 'released_at', 'take_over_mode',
     'heartbeat_ms', 'lease_ms', 'session_timeout_ms', 'grace_ms', 'handover_to', 'handover_from', 'handover_until', 'handover_by']);
@@ -121,7 +122,7 @@ DELETE FROM event;
 INSERT INTO leader (cluster_id, component, group_name, epoch) VALUES ('c', 'by hand', 'g', 0);
 UPDATE leader SET epoch = 1 WHERE component = 'by hand';
 DELETE FROM leader WHERE component = 'by hand';
-SELECT results_eq($$SELECT act, by_hand, subject FROM event ORDER BY id$$,
+SELECT results_eq($$SELECT act, by_hand, subject FROM event WHERE act LIKE '% leader' ORDER BY id$$,
     $$VALUES ('insert leader', true, 'by hand'), ('update leader', true, 'by hand'), ('delete leader', true, 'by hand')$$,
     'changes by hand are audited');
 SELECT is((SELECT detail #>> '{old,epoch}' FROM event WHERE act = 'update leader'), '0', 'with the row before');

@@ -152,7 +152,7 @@ static void take_over_answered(struct backend *backend, struct backend_group *gr
         if (waited) {
             groups_try_others(backend, holder);
         }
-    } else if (strcmp(outcome, "reserved") == 0) {
+    } else if (strcmp(outcome, "reserved") == 0 || strcmp(outcome, "paused") == 0) {
         rules_reserved(&group->rules, now, wait_ns);
     } else {
         group->leadership_id = 0; /* the row is gone: enroll again */

@@ -1,0 +1,203 @@
+-- 0004_operations: what an operator does by SQL as well as by the command: pause and resume elections, hand over by name,
+-- purge what is old; what is applied; and the audit of acts on whole tables.
+--
+-- Run like 0001. Changes no table of an earlier migration.
+
+-- ---------------------------------------------------------------------------------------------
+-- Elections paused. The rule itself is in take_over().
+
+CREATE FUNCTION pause_elections(cluster_id text, reason text DEFAULT NULL) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('pgkeeper.act', 'pause', true);
+    INSERT INTO election_pause (cluster_id, reason)
+    VALUES (pause_elections.cluster_id, nullif(pause_elections.reason, ''))
+    ON CONFLICT ON CONSTRAINT election_pause_pkey DO NOTHING;
+    IF NOT FOUND THEN
+        PERFORM set_config('pgkeeper.act', '', true);
+        RETURN false;
+    END IF;
+    PERFORM set_config('pgkeeper.act', '', true);
+    PERFORM announce(pause_elections.cluster_id, 'election_pause');
+    INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+    VALUES (pause_elections.cluster_id, pause_elections.cluster_id, 'pause', false,
+            jsonb_strip_nulls(jsonb_build_object('reason', nullif(pause_elections.reason, ''))));
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION pause_elections(text, text) IS 'Pauses the elections of a cluster: whoever leads goes on leading, and nobody takes over, not even from a leader that is gone. A take-over that is being committed still is. False: they were paused already, and nothing is changed.';
+
+CREATE FUNCTION resume_elections(cluster_id text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+DECLARE
+    before election_pause;
+BEGIN
+    PERFORM set_config('pgkeeper.act', 'resume', true);
+    DELETE FROM election_pause p WHERE p.cluster_id = resume_elections.cluster_id RETURNING * INTO before;
+    PERFORM set_config('pgkeeper.act', '', true);
+    IF before.cluster_id IS NULL THEN
+        RETURN false;
+    END IF;
+    -- Standbys that read "released" try at once; the others within a second.
+    PERFORM announce(before.cluster_id, 'released ' || l.id) FROM leadership l
+      WHERE l.cluster_id = before.cluster_id AND NOT is_held(l.id);
+    PERFORM announce(before.cluster_id, 'election_pause');
+    INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+    VALUES (before.cluster_id, before.cluster_id, 'resume', false, jsonb_strip_nulls(jsonb_build_object(
+               'paused_at', before.paused_at, 'paused_by', before.paused_by, 'reason', before.reason)));
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION resume_elections(text) IS 'Ends a pause of a cluster''s elections; groups without a leader get one at once. False: they were not paused.';
+
+-- ---------------------------------------------------------------------------------------------
+-- Hand-over by name: request_handover() for people.
+
+CREATE FUNCTION switchover(cluster_id text, what text, to_member text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+DECLARE
+    l     leadership := find_leadership(switchover.cluster_id, switchover.what);
+    ids   integer[];
+BEGIN
+    SELECT array_agg(m.id) INTO ids FROM member m
+     WHERE m.cluster_id = l.cluster_id AND m.name = switchover.to_member AND l.group_name = ANY (m.group_names)
+       AND is_alive(m.id);
+    IF coalesce(cardinality(ids), 0) <> 1 THEN
+        RAISE EXCEPTION '% live contenders of group "%" are called "%"', coalesce(cardinality(ids), 0), l.group_name, switchover.to_member
+            USING ERRCODE = 'PK002', HINT = 'SELECT * FROM stat_contenders; request_handover() takes a member_id';
+    END IF;
+    RETURN request_handover(switchover.cluster_id, switchover.what, ids[1]);
+END $$;
+COMMENT ON FUNCTION switchover(text, text, text) IS 'Asks the leader of a component or group to hand over to the live contender of that name. Returns the epoch that is to end, as request_handover() does.';
+
+-- ---------------------------------------------------------------------------------------------
+-- What is old.
+
+CREATE FUNCTION purge(cluster_id text, what text, older_than interval, batch integer DEFAULT 10000) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+DECLARE
+    before CONSTANT timestamptz := clock_timestamp() - purge.older_than;
+    gone   bigint;
+BEGIN
+    IF purge.older_than < interval '0' OR purge.batch < 1 THEN
+        RAISE EXCEPTION 'purge() takes an age that is not negative and a batch of at least one row'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    PERFORM set_config('pgkeeper.act', 'purge', true);
+    -- Materialized: a subquery that locks rows would find others each time a join asks it again.
+    CASE purge.what
+    WHEN 'results' THEN
+        WITH old AS MATERIALIZED (
+            SELECT x.job_id FROM job_result x
+             WHERE x.cluster_id = purge.cluster_id AND x.state = 'clean' AND x.clean_at <= before
+             ORDER BY x.clean_at LIMIT purge.batch FOR UPDATE SKIP LOCKED)
+        DELETE FROM job_result r USING old o WHERE r.cluster_id = purge.cluster_id AND r.job_id = o.job_id;
+    WHEN 'history' THEN
+        -- The latest tenure of a group stays: take_over() closes it, and whoever led last may still say why it lost it.
+        WITH old AS MATERIALIZED (
+            SELECT x.leadership_id, x.epoch FROM leader_history x
+             WHERE x.cluster_id = purge.cluster_id AND x.ended_at <= before
+               AND EXISTS (SELECT FROM leader_history n WHERE n.leadership_id = x.leadership_id AND n.epoch > x.epoch)
+             LIMIT purge.batch FOR UPDATE SKIP LOCKED)
+        DELETE FROM leader_history h USING old o WHERE h.leadership_id = o.leadership_id AND h.epoch = o.epoch;
+    WHEN 'events' THEN
+        WITH old AS MATERIALIZED (
+            SELECT x.id FROM event x WHERE x.cluster_id IN (purge.cluster_id, '*') AND x.at <= before
+             ORDER BY x.at LIMIT purge.batch FOR UPDATE SKIP LOCKED)
+        DELETE FROM event e USING old o WHERE e.id = o.id;
+    ELSE
+        RAISE EXCEPTION 'purge() takes results, history or events, not %', quote_nullable(purge.what)
+            USING ERRCODE = 'invalid_parameter_value';
+    END CASE;
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    PERFORM set_config('pgkeeper.act', '', true);
+    IF gone > 0 THEN
+        INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+        VALUES (purge.cluster_id, purge.what, 'purge', false, jsonb_build_object('rows', gone, 'before', before));
+    END IF;
+    RETURN gone;
+END $$;
+COMMENT ON FUNCTION purge(text, text, interval, integer) IS 'Deletes one batch of what is older: clean results, ended tenures (the latest of each group stays) or audit events of a cluster. How many; fewer than batch: none is left.';
+
+-- ---------------------------------------------------------------------------------------------
+-- Audit of what row triggers do not see, or what nobody but people deletes.
+
+CREATE FUNCTION note_statement() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        INSERT INTO event (cluster_id, subject, act, by_hand)
+        VALUES ('*', TG_TABLE_NAME, 'truncate ' || TG_TABLE_NAME, true);
+        PERFORM announce(c.cluster_id, TG_TABLE_NAME) FROM (SELECT DISTINCT l.cluster_id FROM leadership l) c;
+    ELSIF coalesce(current_setting('pgkeeper.act', true), '') = '' THEN
+        INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+        SELECT g.cluster_id, TG_TABLE_NAME, lower(TG_OP) || ' ' || TG_TABLE_NAME, true, jsonb_build_object('rows', count(*))
+          FROM gone g GROUP BY g.cluster_id;
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION note_statement() IS 'Trigger: writes into event what was done by hand to a whole table, or to history and audit themselves.';
+
+CREATE TRIGGER note_delete AFTER DELETE ON leader_history REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_delete AFTER DELETE ON event REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON leader FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON leader_history FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON election_pause FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON event FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON member FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON job_graph FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON job_result FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON job_status FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON checkpoint FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON checkpoint_counter FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+
+-- ---------------------------------------------------------------------------------------------
+-- Views for people.
+
+CREATE VIEW stat_pauses AS
+SELECT p.cluster_id, p.paused_at, p.paused_by, p.reason, g.groups, g.leaderless
+  FROM election_pause p
+ CROSS JOIN LATERAL (
+       SELECT count(*) AS groups, count(*) FILTER (WHERE NOT is_held(l.id)) AS leaderless
+         FROM leadership l WHERE l.cluster_id = p.cluster_id) g;
+COMMENT ON VIEW stat_pauses IS 'Clusters whose elections are paused, one row each.';
+COMMENT ON COLUMN stat_pauses.cluster_id IS 'Cluster id.';
+COMMENT ON COLUMN stat_pauses.paused_at IS 'Since when.';
+COMMENT ON COLUMN stat_pauses.paused_by IS 'Role that paused them.';
+COMMENT ON COLUMN stat_pauses.reason IS 'Why, in words.';
+COMMENT ON COLUMN stat_pauses.groups IS 'Groups of the cluster.';
+COMMENT ON COLUMN stat_pauses.leaderless IS 'Those without a leader, which stay so until the elections are resumed.';
+
+CREATE VIEW stat_schema AS
+SELECT h.version, h.name, h.version = m.schema_version AS newest, m.min_client_schema, h.applied_at, h.applied_by,
+       h.duration_ms, h.client_version, h.sha256
+  FROM schema_history h CROSS JOIN schema_meta m;
+COMMENT ON VIEW stat_schema IS 'Migrations applied to this schema, one row each, and the oldest client that may use it.';
+COMMENT ON COLUMN stat_schema.version IS 'Number of the migration.';
+COMMENT ON COLUMN stat_schema.name IS 'Its name.';
+COMMENT ON COLUMN stat_schema.newest IS 'True for the one that the schema is at.';
+COMMENT ON COLUMN stat_schema.min_client_schema IS 'Clients must have been built for at least this schema version.';
+COMMENT ON COLUMN stat_schema.applied_at IS 'When it was applied.';
+COMMENT ON COLUMN stat_schema.applied_by IS 'Role that was logged in.';
+COMMENT ON COLUMN stat_schema.duration_ms IS 'How long it took, milliseconds.';
+COMMENT ON COLUMN stat_schema.client_version IS 'Version of the pgkeeper command that applied it.';
+COMMENT ON COLUMN stat_schema.sha256 IS 'SHA-256 of the file that was run.';
+
+UPDATE schema_meta SET schema_version = 4;
+COMMENT ON COLUMN event.cluster_id IS 'Cluster that it concerns; *: all.';
+COMMENT ON COLUMN event.subject IS 'Group, component, job or blob that it concerns; of pause, resume and cleanup_cluster the cluster; of purge what was purged; of a whole table its name.';
+COMMENT ON COLUMN event.act IS 'take_over, release, confirm, withdraw, request_handover, pause, resume, kick, purge, cleanup_job, cleanup_cluster; or insert, update, delete, truncate by hand, with the table''s name.';
+
+DO $$
+BEGIN
+    EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA %I FROM PUBLIC', current_schema());
+    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I FROM PUBLIC', current_schema());
+END $$;

@@ -1,0 +1,102 @@
+-- What operators do by SQL: pauses, hand-over by name, purges, the audit of whole tables; and how cheap the views are.
+BEGIN;
+SELECT plan(39);
+
+SELECT member_id AS a FROM join_member(gen_random_uuid(), 'c1', 'a', 'test') \gset
+SELECT enroll(:a, 'c1', 'master') AS id, enroll(:a, 'c2', 'master') AS other \gset
+SELECT gen_random_uuid() AS s1 \gset
+
+-- Pause: nobody takes over, of this cluster; who, why and since when are there to see.
+SELECT is(pause_elections('c1', 'upgrade of the switch'), true, 'elections are paused');
+SELECT is(pause_elections('c1', 'again'), false, 'paused already');
+SELECT is((SELECT reason FROM stat_pauses WHERE cluster_id = 'c1'), 'upgrade of the switch', 'the first reason stays');
+SELECT is((SELECT paused_by FROM stat_pauses WHERE cluster_id = 'c1'), session_user::text, 'with who it was');
+SELECT is((SELECT pause_reason FROM stat_leaders WHERE cluster_id = 'c1'), 'upgrade of the switch', 'stat_leaders shows it');
+SELECT is((SELECT paused_at FROM stat_leaders WHERE cluster_id = 'c2'), NULL, 'of that cluster only');
+SELECT results_eq(format('SELECT outcome, wait_ms FROM take_over(%s, %s, %L, %L, 100, 300, 500, 400)', :id, :a, :'s1', 'immediate'),
+    $$VALUES ('paused', 1000)$$, 'a take-over is refused as paused');
+SELECT is(is_held(:id), false, 'and holds nothing');
+SELECT is((SELECT epoch FROM leadership WHERE id = :id), 0::bigint, 'and raises no epoch');
+SELECT is((SELECT leaderless FROM stat_pauses), 1::bigint, 'the group is counted as leaderless');
+SELECT is((SELECT outcome FROM take_over(:other, :a, :'s1', 'immediate', 100, 300, 500, 400)), 'taken', 'another cluster goes on');
+SELECT is(resume_elections('c1'), true, 'elections are resumed');
+SELECT is(resume_elections('c1'), false, 'they are not paused any more');
+SELECT outcome AS o1, epoch AS e1 FROM take_over(:id, :a, :'s1', 'immediate', 100, 300, 500, 400) \gset
+SELECT is(:'o1'::text, 'taken', 'then the group is taken');
+SELECT results_eq($$SELECT act, by_hand, detail ->> 'reason' FROM event WHERE act IN ('pause', 'resume') ORDER BY id$$,
+    $$VALUES ('pause', false, 'upgrade of the switch'), ('resume', false, 'upgrade of the switch')$$, 'both are audited');
+
+-- While paused the leader stays, also when somebody asks it to go.
+SELECT pause_elections('c1');
+SELECT is(fence(:id, :e1), true, 'the leader still passes the fence');
+SELECT throws_ok($$SELECT request_handover('c1', 'master')$$, 'PK003', NULL, 'and cannot be asked to hand over');
+INSERT INTO election_pause (cluster_id) VALUES ('by hand');
+DELETE FROM election_pause WHERE cluster_id IN ('by hand', 'c1');
+SELECT results_eq($$SELECT act, subject FROM event WHERE by_hand AND act LIKE '% election_pause' ORDER BY id$$,
+    $$VALUES ('insert election_pause', 'by hand'), ('delete election_pause', 'c1'), ('delete election_pause', 'by hand')$$,
+    'pauses made and ended by hand are audited');
+SELECT throws_ok($$INSERT INTO election_pause VALUES ('c', '')$$, '23514', NULL, 'a reason has words');
+
+-- Hand-over by name.
+SELECT throws_ok($$SELECT switchover('c1', 'master', 'nobody')$$, 'PK002', NULL, 'to nobody');
+SELECT throws_ok($$SELECT switchover('c1', 'master', 'a')$$, 'PK003', NULL, 'nor to the leader itself');
+
+-- Purges.
+SELECT throws_ok($$SELECT purge('c1', 'jobs', '1 day')$$, '22023', NULL, 'only what is known is purged');
+SELECT throws_ok($$SELECT purge('c1', 'events', '-1 day')$$, '22023', NULL, 'an age is not negative');
+INSERT INTO job_result (cluster_id, job_id, status, state, clean_at, op_id)
+SELECT 'c1', gen_random_uuid(), 'FINISHED', 'clean', now() - n * interval '1 day', gen_random_uuid() FROM generate_series(1, 9) n;
+INSERT INTO job_result (cluster_id, job_id, status, state, op_id) VALUES ('c1', gen_random_uuid(), 'FINISHED', 'dirty', gen_random_uuid());
+SELECT is(purge('c1', 'results', '5 days', 3), 3::bigint, 'a batch of results');
+SELECT is(purge('c1', 'results', '5 days', 3), 2::bigint, 'the rest');
+SELECT is((SELECT count(*) FROM job_result), 5::bigint, 'younger and dirty ones stay');
+SELECT is((SELECT count(*) FROM event WHERE act = 'delete job_result'), 0::bigint, 'without a line for each');
+SELECT is((SELECT sum((detail ->> 'rows')::bigint) FROM event WHERE act = 'purge' AND NOT by_hand), 5::numeric, 'but one for each batch');
+SELECT outcome AS o2, epoch AS e2 FROM take_over(:id, :a, gen_random_uuid(), 'immediate', 100, 300, 500, 400) \gset
+SELECT is(purge('c1', 'history', '0'), 1::bigint, 'ended tenures');
+SELECT is((SELECT count(*) FROM leader_history WHERE leadership_id = :id AND epoch = :e2), 1::bigint, 'the latest stays');
+SELECT ok(purge('c1', 'events', '0') > 5, 'events');
+SELECT is((SELECT count(*) FROM event WHERE cluster_id = 'c1' AND act <> 'purge'), 0::bigint, 'are gone but for that');
+
+-- History and audit removed by hand, and whole tables.
+DELETE FROM event WHERE cluster_id = 'c1';
+SELECT results_eq($$SELECT act, by_hand, detail ->> 'rows' FROM event WHERE cluster_id = 'c1'$$,
+    $$VALUES ('delete event', true, '1')$$, 'who empties the audit is in it');
+TRUNCATE checkpoint;
+SELECT is((SELECT count(*) FROM event WHERE act = 'truncate checkpoint' AND by_hand AND cluster_id = '*'), 1::bigint, 'a truncate is audited');
+
+SELECT results_eq('SELECT version, newest FROM stat_schema ORDER BY version DESC LIMIT 2',
+    format('SELECT v, v = %1$s FROM (VALUES (%1$s), (%1$s - 1)) w(v)', (SELECT schema_version FROM schema_meta)), 'stat_schema shows what is applied');
+
+-- Cheap with 10,000 jobs. Bounds are many times what was measured, so that a slow machine passes and a plan that looks
+-- for each job, or is compiled, does not.
+SET LOCAL pgkeeper.act = 'test';
+INSERT INTO job_graph (cluster_id, job_id, graph, sha256, owners, op_id, updated_at)
+SELECT 'c1', md5(n::text)::uuid, '\x01', sha256('\x01'), '{}', gen_random_uuid(), now() FROM generate_series(1, 10000) n;
+INSERT INTO job_status (cluster_id, job_id, status) SELECT cluster_id, job_id, 'RUNNING' FROM job_graph;
+INSERT INTO checkpoint (cluster_id, job_id, checkpoint_id, pointer, sha256, completed_at, op_id)
+SELECT cluster_id, job_id, 1, 'p', sha256('p'), now(), gen_random_uuid() FROM job_graph;
+SET LOCAL pgkeeper.act = '';
+ANALYZE job_graph, job_status, checkpoint, checkpoint_counter, leadership;
+
+-- The quickest of three, in milliseconds.
+CREATE FUNCTION pg_temp.cost(query text) RETURNS numeric LANGUAGE plpgsql AS $$
+DECLARE
+    began timestamptz;
+    best  numeric;
+BEGIN
+    FOR i IN 1..3 LOOP
+        began := clock_timestamp();
+        EXECUTE query;
+        best := least(best, extract(epoch FROM clock_timestamp() - began) * 1000);
+    END LOOP;
+    RETURN best;
+END $$;
+SELECT cmp_ok(max(pg_temp.cost('SELECT * FROM ' || v)), '<', 300::numeric, 'views of leadership and schema are cheap')
+  FROM unnest('{stat_leaders,stat_contenders,stat_pauses,stat_schema}'::text[]) v;
+SELECT cmp_ok(pg_temp.cost('SELECT * FROM stat_summary'), '<', 900::numeric, 'stat_summary reads each table once');
+SELECT cmp_ok(pg_temp.cost($$SELECT * FROM stat_jobs WHERE cluster_id = 'c1' AND job_id = md5('77')::uuid$$), '<', 300::numeric,
+    'one job of stat_jobs is looked up');
+SELECT cmp_ok(pg_temp.cost('SELECT * FROM stat_jobs'), '<', 3000::numeric, 'all of them are joined, not looked up one by one');
+SELECT * FROM finish();
+ROLLBACK;
