@@ -595,8 +595,10 @@ SELECT known.cluster_id, job_hex(known.job_id) AS job, known.job_id,
                AND (o.store_id = ANY (g.owners)
                     OR (pg_visible_in_snapshot(g.created_in, o.claims) AND NOT o.claim_id = ANY (g.disowned)
                         AND r.job_id IS NULL))) END AS live_owners,
-       c.completed AS checkpoints, c.discarding, c.retained, c.latest AS latest_checkpoint,
-       coalesce(n.next_id, 1) AS next_checkpoint_id, b.blobs, b.blob_bytes
+       coalesce(c.completed, 0) AS checkpoints, coalesce(c.discarding, 0) AS discarding, coalesce(c.retained, 0) AS retained,
+       c.latest AS latest_checkpoint,
+       coalesce(n.next_id, 1) AS next_checkpoint_id,
+       coalesce(b.blobs, 0) AS blobs, coalesce(b.blob_bytes, 0) AS blob_bytes
   FROM (SELECT cluster_id, job_id FROM job_graph
         UNION SELECT cluster_id, job_id FROM job_status
         UNION SELECT cluster_id, job_id FROM job_result
@@ -607,46 +609,90 @@ SELECT known.cluster_id, job_hex(known.job_id) AS job, known.job_id,
   LEFT JOIN job_status s USING (cluster_id, job_id)
   LEFT JOIN job_result r USING (cluster_id, job_id)
   LEFT JOIN checkpoint_counter n USING (cluster_id, job_id)
- CROSS JOIN LATERAL (
-       SELECT count(*) FILTER (WHERE x.state = 'completed') AS completed,
+  -- Grouped and joined, not looked up for each job: with thousands of jobs that is one scan.
+  LEFT JOIN (
+       SELECT x.cluster_id, x.job_id,
+              count(*) FILTER (WHERE x.state = 'completed') AS completed,
               count(*) FILTER (WHERE x.state = 'discarding') AS discarding,
               count(*) FILTER (WHERE x.state = 'retained') AS retained,
               max(x.checkpoint_id) FILTER (WHERE x.state = 'completed') AS latest
-         FROM checkpoint x WHERE x.cluster_id = known.cluster_id AND x.job_id = known.job_id) c
- CROSS JOIN LATERAL (
-       SELECT count(*) AS blobs, coalesce(sum(x.size), 0)::bigint AS blob_bytes
-         FROM blob x WHERE x.cluster_id = known.cluster_id AND coalesce(x.job_id::text, '') = known.job_id::text) b;
+         FROM checkpoint x GROUP BY x.cluster_id, x.job_id) c USING (cluster_id, job_id)
+  LEFT JOIN (
+       SELECT x.cluster_id, x.job_id, count(*) AS blobs, sum(x.size)::bigint AS blob_bytes
+         FROM blob x WHERE x.job_id IS NOT NULL GROUP BY x.cluster_id, x.job_id) b USING (cluster_id, job_id);
 COMMENT ON COLUMN stat_jobs.blobs IS 'Its blobs.';
 COMMENT ON COLUMN stat_jobs.blob_bytes IS 'Their size in all.';
 
 CREATE OR REPLACE VIEW stat_summary AS
-SELECT known.cluster_id,
-       (SELECT count(*) FROM job_graph g WHERE g.cluster_id = known.cluster_id) AS graphs,
-       (SELECT coalesce(sum(octet_length(g.graph)), 0) FROM job_graph g WHERE g.cluster_id = known.cluster_id) AS graph_bytes,
-       (SELECT count(*) FROM job_status s WHERE s.cluster_id = known.cluster_id AND s.status = 'RUNNING') AS running,
-       (SELECT count(*) FROM job_status s WHERE s.cluster_id = known.cluster_id AND s.status = 'DONE') AS done,
-       (SELECT count(*) FROM job_result r WHERE r.cluster_id = known.cluster_id AND r.state = 'dirty') AS dirty_results,
-       (SELECT count(*) FROM job_result r WHERE r.cluster_id = known.cluster_id AND r.state = 'clean') AS clean_results,
-       c.completed AS checkpoints, c.discarding, c.retained, c.metadata_bytes,
-       (SELECT count(*) FROM job_store s WHERE s.cluster_id = known.cluster_id) AS stores,
-       b.blobs, b.blob_bytes
-  FROM (SELECT cluster_id FROM leadership
-        UNION SELECT cluster_id FROM job_graph
-        UNION SELECT cluster_id FROM job_status
-        UNION SELECT cluster_id FROM job_result
-        UNION SELECT cluster_id FROM checkpoint
-        UNION SELECT cluster_id FROM checkpoint_counter
-        UNION SELECT cluster_id FROM job_store
-        UNION SELECT cluster_id FROM blob) known
- CROSS JOIN LATERAL (
-       SELECT count(*) FILTER (WHERE x.state = 'completed') AS completed,
-              count(*) FILTER (WHERE x.state = 'discarding') AS discarding,
-              count(*) FILTER (WHERE x.state = 'retained') AS retained,
-              coalesce(sum(octet_length(x.metadata)), 0) AS metadata_bytes
-         FROM checkpoint x WHERE x.cluster_id = known.cluster_id) c
- CROSS JOIN LATERAL (
-       SELECT count(*) AS blobs, coalesce(sum(x.size), 0)::bigint AS blob_bytes
-         FROM blob x WHERE x.cluster_id = known.cluster_id) b;
+-- Each table is read once: every part has one row per cluster, and max() only picks it.
+SELECT part.cluster_id,
+       coalesce(max(part.graphs), 0) AS graphs, coalesce(max(part.graph_bytes), 0) AS graph_bytes,
+       coalesce(max(part.running), 0) AS running, coalesce(max(part.done), 0) AS done,
+       coalesce(max(part.dirty), 0) AS dirty_results, coalesce(max(part.clean), 0) AS clean_results,
+       coalesce(max(part.completed), 0) AS checkpoints, coalesce(max(part.discarding), 0) AS discarding,
+       coalesce(max(part.retained), 0) AS retained, coalesce(max(part.metadata_bytes), 0) AS metadata_bytes,
+       coalesce(max(part.stores), 0) AS stores,
+       coalesce(max(part.blobs), 0) AS blobs, coalesce(max(part.blob_bytes), 0) AS blob_bytes
+  FROM (SELECT l.cluster_id, NULL::bigint AS graphs, NULL::bigint AS graph_bytes, NULL::bigint AS running,
+               NULL::bigint AS done, NULL::bigint AS dirty, NULL::bigint AS clean,
+               NULL::bigint AS completed, NULL::bigint AS discarding, NULL::bigint AS retained,
+               NULL::bigint AS metadata_bytes, NULL::bigint AS stores,
+               NULL::bigint AS blobs, NULL::bigint AS blob_bytes
+          FROM leadership l GROUP BY l.cluster_id
+        UNION ALL
+        SELECT g.cluster_id, count(*) AS graphs, sum(octet_length(g.graph)) AS graph_bytes, NULL::bigint AS running,
+               NULL::bigint AS done, NULL::bigint AS dirty, NULL::bigint AS clean,
+               NULL::bigint AS completed, NULL::bigint AS discarding, NULL::bigint AS retained,
+               NULL::bigint AS metadata_bytes, NULL::bigint AS stores,
+               NULL::bigint AS blobs, NULL::bigint AS blob_bytes
+          FROM job_graph g GROUP BY g.cluster_id
+        UNION ALL
+        SELECT s.cluster_id, NULL::bigint AS graphs, NULL::bigint AS graph_bytes,
+               count(*) FILTER (WHERE s.status = 'RUNNING') AS running,
+               count(*) FILTER (WHERE s.status = 'DONE') AS done, NULL::bigint AS dirty,
+               NULL::bigint AS clean, NULL::bigint AS completed, NULL::bigint AS discarding,
+               NULL::bigint AS retained, NULL::bigint AS metadata_bytes, NULL::bigint AS stores,
+               NULL::bigint AS blobs, NULL::bigint AS blob_bytes
+          FROM job_status s GROUP BY s.cluster_id
+        UNION ALL
+        SELECT r.cluster_id, NULL::bigint AS graphs, NULL::bigint AS graph_bytes, NULL::bigint AS running,
+               NULL::bigint AS done, count(*) FILTER (WHERE r.state = 'dirty') AS dirty,
+               count(*) FILTER (WHERE r.state = 'clean') AS clean, NULL::bigint AS completed,
+               NULL::bigint AS discarding, NULL::bigint AS retained, NULL::bigint AS metadata_bytes,
+               NULL::bigint AS stores,
+               NULL::bigint AS blobs, NULL::bigint AS blob_bytes
+          FROM job_result r GROUP BY r.cluster_id
+        UNION ALL
+        SELECT c.cluster_id, NULL::bigint AS graphs, NULL::bigint AS graph_bytes, NULL::bigint AS running,
+               NULL::bigint AS done, NULL::bigint AS dirty, NULL::bigint AS clean,
+               count(*) FILTER (WHERE c.state = 'completed') AS completed,
+               count(*) FILTER (WHERE c.state = 'discarding') AS discarding,
+               count(*) FILTER (WHERE c.state = 'retained') AS retained,
+               sum(octet_length(c.metadata)) AS metadata_bytes, NULL::bigint AS stores,
+               NULL::bigint AS blobs, NULL::bigint AS blob_bytes
+          FROM checkpoint c GROUP BY c.cluster_id
+        UNION ALL
+        SELECT n.cluster_id, NULL::bigint AS graphs, NULL::bigint AS graph_bytes, NULL::bigint AS running,
+               NULL::bigint AS done, NULL::bigint AS dirty, NULL::bigint AS clean,
+               NULL::bigint AS completed, NULL::bigint AS discarding, NULL::bigint AS retained,
+               NULL::bigint AS metadata_bytes, NULL::bigint AS stores,
+               NULL::bigint AS blobs, NULL::bigint AS blob_bytes
+          FROM checkpoint_counter n GROUP BY n.cluster_id
+        UNION ALL
+        SELECT o.cluster_id, NULL::bigint AS graphs, NULL::bigint AS graph_bytes, NULL::bigint AS running,
+               NULL::bigint AS done, NULL::bigint AS dirty, NULL::bigint AS clean,
+               NULL::bigint AS completed, NULL::bigint AS discarding, NULL::bigint AS retained,
+               NULL::bigint AS metadata_bytes, count(*) AS stores,
+               NULL::bigint AS blobs, NULL::bigint AS blob_bytes
+          FROM job_store o GROUP BY o.cluster_id
+        UNION ALL
+        SELECT b.cluster_id, NULL::bigint AS graphs, NULL::bigint AS graph_bytes, NULL::bigint AS running,
+               NULL::bigint AS done, NULL::bigint AS dirty, NULL::bigint AS clean,
+               NULL::bigint AS completed, NULL::bigint AS discarding, NULL::bigint AS retained,
+               NULL::bigint AS metadata_bytes, NULL::bigint AS stores,
+               count(*) AS blobs, sum(b.size)::bigint AS blob_bytes
+          FROM blob b GROUP BY b.cluster_id) part
+ GROUP BY part.cluster_id;
 COMMENT ON COLUMN stat_summary.blobs IS 'Blobs, of jobs and of none.';
 COMMENT ON COLUMN stat_summary.blob_bytes IS 'Their size in all.';
 
