@@ -48,6 +48,7 @@ struct bench {
     pgk_job_graphs *graphs;
     pgk_job_results *results;
     pgk_job_registry *registry;
+    pgk_blobs *blobs;
 };
 
 static void blame(struct writer *writer, const char *what, pgk_status status, const pgk_error *err)
@@ -125,6 +126,15 @@ static pgk_status change_one(struct writer *writer, struct bench *bench, pgk_err
     }
 }
 
+static pgk_status put_blob(const struct bench *bench, const pgk_uuid *job, pgk_error *err)
+{
+    const pgk_blob_source source = {.size = sizeof(source), .data = "blob", .data_bytes = 4};
+    pgk_blob_key key;
+    pgk_status status = pgk_blobs_add(bench->blobs, job, PGK_BLOB_PERMANENT, &source, &key, err);
+    return status == PGK_OK ? pgk_blobs_put_buffer(bench->blobs, job, &key, "blob", 4, err)
+                            : status;
+}
+
 /* One write; the job is nobody else's. */
 static pgk_status write_one(struct writer *writer, struct bench *bench, pgk_error *err)
 {
@@ -149,6 +159,8 @@ static pgk_status write_one(struct writer *writer, struct bench *bench, pgk_erro
         return number_one(writer, bench, &job, err);
     case 6:
         return add_one(writer, bench, &job, err);
+    case 7:
+        return put_blob(bench, &job, err);
     default:
         status = pgk_job_graphs_put(bench->graphs, &job, "graph", 5, err);
         writer->done += status == PGK_OK;
@@ -158,6 +170,25 @@ static pgk_status write_one(struct writer *writer, struct bench *bench, pgk_erro
                          : status == PGK_ERR_OUTCOME_UNKNOWN ? &writer->unknown
                                                              : NULL;
         return status;
+    }
+}
+
+/* What takes away much, and would not stop at rows of this epoch: tried by the deposed only. */
+static void take_all(struct writer *writer, const struct bench *bench)
+{
+    pgk_error err;
+    int64_t removed = 0;
+    pgk_status status = pgk_job_results_purge(bench->results, &removed, &err);
+    if (status != PGK_ERR_FENCED && status != PGK_ERR_OUTCOME_UNKNOWN) {
+        blame(writer, "purge", status, &err);
+    }
+    status = pgk_ha_cleanup_all(writer->scene->ha[writer->handle], &bench->token, &removed, &err);
+    if (status != PGK_ERR_FENCED && status != PGK_ERR_OUTCOME_UNKNOWN) {
+        blame(writer, "cleanup_all", status, &err);
+    }
+    status = pgk_blobs_delete_all(bench->blobs, NULL, &removed, &err);
+    if (status != PGK_ERR_FENCED && status != PGK_ERR_OUTCOME_UNKNOWN) {
+        blame(writer, "delete_all", status, &err);
     }
 }
 
@@ -176,6 +207,9 @@ static void write_under(struct writer *writer, const pgk_token *token)
         status = pgk_ha_job_registry(ha, token, &bench.registry, &err);
     }
     if (status == PGK_OK) {
+        status = pgk_ha_blobs(ha, token, &bench.blobs, &err);
+    }
+    if (status == PGK_OK) {
         status = pgk_job_graphs_start(bench.graphs, NULL, &err);
     }
     while (status == PGK_OK && refusals < OBSTINACY && !atomic_load(&writer->scene->over)) {
@@ -192,6 +226,10 @@ static void write_under(struct writer *writer, const pgk_token *token)
     if (status != PGK_OK && status != PGK_ERR_FENCED) {
         blame(writer, "start", status, &err);
     }
+    if (refusals == OBSTINACY) {
+        take_all(writer, &bench);
+    }
+    pgk_blobs_free(bench.blobs);
     pgk_job_graphs_free(bench.graphs);
     pgk_job_results_free(bench.results);
     pgk_job_registry_free(bench.registry);
@@ -244,7 +282,8 @@ static void depose(struct scene *scene, int round)
     "(SELECT epoch FROM pgkeeper.job_graph UNION ALL SELECT epoch FROM pgkeeper.job_result"        \
     " UNION ALL SELECT epoch FROM pgkeeper.job_status"                                             \
     " UNION ALL SELECT epoch FROM pgkeeper.checkpoint"                                             \
-    " UNION ALL SELECT epoch FROM pgkeeper.checkpoint_counter)"
+    " UNION ALL SELECT epoch FROM pgkeeper.checkpoint_counter"                                     \
+    " UNION ALL SELECT epoch FROM pgkeeper.blob)"
 
 static void test_store_fence__writers_under_take_overs__no_row_of_an_older_epoch_after(void **state)
 {
