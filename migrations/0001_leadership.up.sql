@@ -616,7 +616,7 @@ BEGIN
                       AND timeline = before.epoch >> 40 AND take_over.grace_ms <= before.grace_ms, false);
     -- After a crash of the server the next epoch may have been given out, to one who led without a trace.
     epoch := ((greatest(timeline, before.epoch >> 40) << 40) | (before.epoch & ((1::bigint << 40) - 1)))
-             + CASE WHEN before.present IS NULL AND before.session_id IS NOT NULL THEN 2 ELSE 1 END;
+             + CASE WHEN before.present IS NULL AND before.epoch > 0 THEN 2 ELSE 1 END;
     wait_ms := CASE WHEN take_over.take_over_mode = 'exclusive' AND before.session_id IS NOT NULL
                          AND (before.released_at IS NULL OR before.present IS NULL)
                     THEN greatest(take_over.grace_ms, before.grace_ms) ELSE 0 END;

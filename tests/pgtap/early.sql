@@ -1,6 +1,6 @@
 -- Tenures that begin before they are durable: what passes the fence, what is entered when, what a crash of the server leaves.
 BEGIN;
-SELECT plan(37);
+SELECT plan(39);
 
 SELECT member_id AS a FROM join_member(gen_random_uuid(), 'e', 'a', 'test') \gset
 SELECT member_id AS b FROM join_member(gen_random_uuid(), 'e', 'b', 'test') \gset
@@ -75,6 +75,15 @@ SELECT release(:id, :e10, :'s2', 'resigned', true, 0) AS released \gset
 DELETE FROM tenure WHERE leadership_id = :id;
 SELECT is((SELECT wait_ms FROM take_over(:id, :a, :'s3', 'exclusive', 1, 3, 5, 400)), 400, 'after a crash a clean end before it spares nobody the grace');
 SELECT is((SELECT began_after FROM leader_history WHERE leadership_id = :id AND ended_at IS NULL), 'release', 'though the history tells of it');
+
+-- The same when somebody had emptied the row by hand before.
+SELECT outcome AS o, epoch AS e11 FROM take_over(:id, :b, :'s4', 'immediate', 1, 3, 5, 4) \gset
+UPDATE leadership SET session_id = NULL, member_id = NULL, taken_at = NULL, granted_at = NULL WHERE id = :id;
+UPDATE leadership SET grace_ms = 1000 WHERE id = :id;
+SELECT outcome AS o, epoch AS e12 FROM take_over(:id, :a, :'s1', 'immediate', 1, 3, 5, 4, 0, true) \gset
+SELECT is(:'o'::text, 'early', 'after a row that was emptied by hand the next tenure is early');
+DELETE FROM tenure WHERE leadership_id = :id;
+SELECT ok((SELECT epoch FROM take_over(:id, :b, :'s2', 'immediate', 1, 3, 5, 4)) > :e12, 'and its epoch is not given out again after a crash');
 
 SELECT * FROM finish();
 ROLLBACK;
