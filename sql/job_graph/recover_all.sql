@@ -4,15 +4,16 @@
 -- transaction that stored it first, place among its pieces. What is larger than 1 MiB comes after the rest, in rows of
 -- 1 MiB that follow each other; the place is the number of the row, from 0, and the whole lengths of graph and
 -- requirements (0: none), as 32-bit integers; NULL: the row is whole.
+-- The casts take domains off: where the types of the two parts differ, the server takes each row through two more steps.
 WITH claimed AS MATERIALIZED (SELECT claim_graphs($2::uuid, pg_current_snapshot()) AS ok)
-SELECT g.job_id, g.op_id, g.version, g.epoch, g.sha256, g.graph, g.requirements_sha256, g.requirements,
-       g.created_in, NULL::bytea
+SELECT g.job_id, g.op_id, g.version::bigint, g.epoch, g.sha256::bytea, g.graph::bytea, g.requirements_sha256::bytea,
+       g.requirements::bytea, g.created_in, NULL::bytea
   FROM job_graph g
  WHERE g.cluster_id = $1::text AND (SELECT c.ok FROM claimed c)
    AND greatest(octet_length(g.graph), octet_length(g.requirements)) <= 1048576
 UNION ALL
-SELECT g.job_id, g.op_id, g.version, g.epoch, g.sha256, substring(g.graph FROM piece * 1048576 + 1 FOR 1048576),
-       g.requirements_sha256, substring(g.requirements FROM piece * 1048576 + 1 FOR 1048576), g.created_in,
+SELECT g.job_id, g.op_id, g.version::bigint, g.epoch, g.sha256::bytea, substring(g.graph FROM piece * 1048576 + 1 FOR 1048576),
+       g.requirements_sha256::bytea, substring(g.requirements FROM piece * 1048576 + 1 FOR 1048576), g.created_in,
        int4send(piece) || int4send(octet_length(g.graph)) || int4send(coalesce(octet_length(g.requirements), 0))
   FROM job_graph g
  CROSS JOIN LATERAL generate_series(0, (greatest(octet_length(g.graph), octet_length(g.requirements)) - 1) / 1048576) AS piece

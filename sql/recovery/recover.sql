@@ -12,12 +12,13 @@
 --            21 transaction that stored it first,
 --            22 place among its pieces, of graph, requirements and metadata, as in job_graph/recover_all.sql
 --   discard: 3 kind, 4 retention, 5 pointer, 16 checkpoint id, 17 completed, 18 epoch
--- Times are milliseconds since 1970.
+-- Times are milliseconds since 1970. The casts take domains off, as there.
 WITH claimed AS MATERIALIZED (SELECT claim_graphs($2::uuid, pg_current_snapshot()) AS ok),
 job AS NOT MATERIALIZED (
-SELECT g.job_id, c.kind, c.retention, c.pointer, g.version, coalesce(n.next_id, 1) AS next_id, g.created_in,
-       g.epoch, g.sha256, g.graph, g.requirements_sha256, g.requirements, g.op_id, c.checkpoint_id, c.completed_at,
-       c.epoch AS checkpoint_epoch, c.sha256 AS checkpoint_sha256, c.metadata,
+SELECT g.job_id, c.kind, c.retention, c.pointer, g.version::bigint AS version, coalesce(n.next_id, 1) AS next_id, g.created_in,
+       g.epoch, g.sha256::bytea AS sha256, g.graph::bytea AS graph, g.requirements_sha256::bytea AS requirements_sha256,
+       g.requirements::bytea AS requirements, g.op_id, c.checkpoint_id, c.completed_at,
+       c.epoch AS checkpoint_epoch, c.sha256::bytea AS checkpoint_sha256, c.metadata::bytea AS metadata,
        greatest(octet_length(g.graph), octet_length(g.requirements), octet_length(c.metadata)) AS longest
   FROM job_graph g
   LEFT JOIN checkpoint_counter n ON n.cluster_id = g.cluster_id AND n.job_id = g.job_id
@@ -34,7 +35,7 @@ UNION
 SELECT c.job_id FROM checkpoint c WHERE c.cluster_id = $1::text AND octet_length(c.metadata) > 1048576)
 SELECT 'result', r.job_id, r.status, r.job_name, r.failure, r.format_version, r.net_runtime_ms,
        round(extract(epoch FROM r.job_started_at) * 1000)::bigint, round(extract(epoch FROM r.job_ended_at) * 1000)::bigint,
-       r.epoch, r.accumulators_sha256, r.accumulators,
+       r.epoch, r.accumulators_sha256::bytea, r.accumulators::bytea,
        NULL::bytea, NULL::bytea, NULL::uuid, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bytea, NULL::bytea, NULL::xid8, NULL::bytea
   FROM job_result r
  WHERE $3::boolean AND r.cluster_id = $1::text AND r.state = 'dirty'
