@@ -66,9 +66,6 @@ CREATE TABLE job_graph (
     PRIMARY KEY (cluster_id, job_id)
 );
 ALTER TABLE job_graph ALTER graph SET STORAGE EXTERNAL, ALTER requirements SET STORAGE EXTERNAL;
--- For a recovery, which reads these in pieces, apart from the many that are small.
-CREATE INDEX job_graph_large ON job_graph (cluster_id, job_id)
-    WHERE greatest(octet_length(graph), octet_length(requirements)) > 1048576;
 COMMENT ON TABLE job_graph IS 'What is to be run: one row per cluster id and job, from its submission to its end.';
 COMMENT ON COLUMN job_graph.cluster_id IS 'high-availability.cluster-id of its masters.';
 COMMENT ON COLUMN job_graph.job_id IS 'Job; tools write it as 32 hex digits.';

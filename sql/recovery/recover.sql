@@ -27,7 +27,7 @@ SELECT g.job_id, c.kind, c.retention, c.pointer, g.version::bigint AS version, c
   LEFT JOIN checkpoint c ON c.cluster_id = $1::text AND c.job_id = latest.job_id AND c.checkpoint_id = latest.checkpoint_id
  WHERE $4::boolean AND g.cluster_id = $1::text AND ($2::uuid IS NULL OR (SELECT x.ok FROM claimed x))
    AND NOT EXISTS (SELECT FROM job_result r WHERE r.cluster_id = g.cluster_id AND r.job_id = g.job_id)),
--- By indexes of their own: the many that are small are read once.
+-- No index on graphs for this: with the graph in its predicate each replacement would have to write all indexes.
 large AS NOT MATERIALIZED (
 SELECT g.job_id FROM job_graph g
  WHERE g.cluster_id = $1::text AND greatest(octet_length(g.graph), octet_length(g.requirements)) > 1048576
