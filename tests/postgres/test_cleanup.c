@@ -317,14 +317,14 @@ static void test_cleanup__all_with_rows_that_take_long__smaller_batches(void **s
     pgk_error err;
     int64_t removed = 0;
     db_exec(fixture, "CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-                     " PERFORM pg_sleep(0.01); RETURN OLD; END $$;"
+                     " PERFORM pg_sleep(0.03); RETURN OLD; END $$;"
                      "CREATE TRIGGER slow BEFORE DELETE ON pgkeeper.job_graph"
                      " FOR EACH ROW EXECUTE FUNCTION public.slow();"
                      "INSERT INTO pgkeeper.job_graph (cluster_id, job_id, graph, sha256)"
                      " SELECT '" FIXTURE_CLUSTER "', gen_random_uuid(), 'g', sha256('g')"
                      " FROM generate_series(1, 60)");
     pgk_ha *ha =
-        handle_open(fixture, "a", "high-availability.postgres.statement-timeout", "400 ms", NULL);
+        handle_open(fixture, "a", "high-availability.postgres.statement-timeout", "1200 ms", NULL);
     assert_int_equal(pgk_ha_cleanup_all(ha, PGK_UNFENCED, &removed, &err), PGK_OK);
     assert_int_equal(removed, 60);
     assert_int_equal(rows_of(fixture, FIXTURE_CLUSTER), 0);
