@@ -1,6 +1,6 @@
 -- Undoes 0001_leadership. Drops exactly what it made; fails if somebody's own objects depend on them.
 DROP VIEW stat_contenders, stat_leaders;
-DROP FUNCTION kick(text, text), request_handover(text, text, integer, integer), find_leadership(text, text),
+DROP FUNCTION unentered_tenures(), kick(text, text), request_handover(text, text, integer, integer), find_leadership(text, text),
     listen(text), withdraw(integer, bigint, uuid, text), confirm(integer, bigint, uuid, text, text), rehearse(),
     report_end(integer, bigint, uuid, text, text), release(integer, bigint, uuid, text, boolean, integer),
     clear_fence(integer), announce_tenure(integer, bigint, text),

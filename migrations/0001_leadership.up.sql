@@ -3,11 +3,13 @@
 -- Run by `pgkeeper migrate up` (or the script that `pgkeeper migrate sql` prints) in one transaction,
 -- with search_path set to pgkeeper's schema and then pg_temp. Nothing outside that schema is touched.
 --
--- Two rules shape the functions below; docs/election.md has the reasons:
+-- Three rules shape the functions below; docs/election.md has the reasons:
 --   * Advisory locks have two-integer keys: the class is the OID of a table of this schema, the object
 --     an id of that table. member: the process is alive. leadership: the group is led. leader: the
 --     fence, shared by writers of a tenure and exclusive for whoever changes the epoch.
 --   * The fence is VOLATILE, and takes its lock and reads the epoch in two statements.
+--   * Who needs several takes them in one order: the lock of the group, the row of leadership, the fence, all else. An
+--     UPDATE by hand, which has the row before a trigger takes the fence, knows no other.
 
 CREATE TABLE schema_meta (
     singleton         boolean PRIMARY KEY DEFAULT true,
@@ -154,7 +156,7 @@ COMMENT ON COLUMN tenure.take_over_mode IS 'As in leadership.';
 COMMENT ON COLUMN tenure.heartbeat_ms IS 'As in leadership.';
 COMMENT ON COLUMN tenure.lease_ms IS 'As in leadership.';
 COMMENT ON COLUMN tenure.session_timeout_ms IS 'As in leadership.';
-COMMENT ON COLUMN tenure.grace_ms IS 'Grace of its leader''s profile, milliseconds.';
+COMMENT ON COLUMN tenure.grace_ms IS 'Grace of its leader''s profile, milliseconds; a longer one that leadership knew of, when this table had been emptied.';
 COMMENT ON COLUMN tenure.entered IS 'Has it been entered into leadership and leader_history, which is durable? False for the first millisecond, and when the leader died in it: the successor then enters both.';
 
 CREATE TABLE leader (
@@ -493,7 +495,6 @@ DECLARE
     l leadership;
     t tenure;
 BEGIN
-    -- The row first, as whoever changes it by hand.
     SELECT * INTO l FROM leadership x WHERE x.id = enter_tenure.leadership_id FOR UPDATE;
     SELECT * INTO t FROM tenure x WHERE x.leadership_id = enter_tenure.leadership_id;
     IF t.epoch IS DISTINCT FROM enter_tenure.epoch OR t.session_id IS NULL THEN
@@ -555,6 +556,7 @@ DECLARE
     class    CONSTANT integer := lock_class('leadership');
     timeline CONSTANT bigint := ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint; -- fails in recovery
     free     boolean := false;
+    hasty    boolean;
     before   record;
     moment   timestamptz;
 BEGIN
@@ -570,7 +572,7 @@ BEGIN
             outcome := 'missing';
         ELSIF before.paused THEN
             outcome := 'paused'; wait_ms := 1000;
-        ELSIF before.handover_until > clock_timestamp() AND (
+        ELSIF before.entered IS NOT FALSE AND before.handover_until > clock_timestamp() AND (
                   (before.handover_to IS NULL AND before.handover_from = take_over.member_id)
                OR (before.handover_to <> take_over.member_id AND is_alive(before.handover_to))) THEN
             outcome := 'reserved';
@@ -578,6 +580,9 @@ BEGIN
             wait_ms := ceil(extract(epoch FROM
                 least(before.handover_until, clock_timestamp() + interval '1 s') - clock_timestamp()) * 1000);
         END IF;
+        -- Early, that is before it is durable: only on the epoch next to one that is, and only where nobody's grace depends on it.
+        hasty := coalesce(take_over.early AND take_over.take_over_mode = 'immediate' AND before.entered AND before.present = before.epoch
+                          AND timeline <= before.epoch >> 40 AND take_over.grace_ms <= before.grace_ms, false);
         EXIT WHEN free OR outcome IS NOT NULL;
         BEGIN
             IF take_over.slice_ms > 0 THEN
@@ -585,6 +590,9 @@ BEGIN
                 free := true;
             ELSE
                 free := pg_try_advisory_xact_lock(class, take_over.leadership_id);
+            END IF;
+            IF free AND NOT hasty THEN
+                PERFORM FROM leadership l WHERE l.id = take_over.leadership_id FOR UPDATE; -- to be written: before the fence
             END IF;
             IF free AND NOT pg_try_advisory_xact_lock(lock_class('leader'), take_over.leadership_id) THEN
                 PERFORM clear_fence(take_over.leadership_id); -- waits for a release that is being committed, too
@@ -608,19 +616,17 @@ BEGIN
     END IF;
     IF NOT before.entered THEN -- its leader died too soon
         PERFORM enter_tenure(before.id, before.present);
-        SELECT l.*, l.epoch AS present, false AS entered INTO before FROM leadership l WHERE l.id = take_over.leadership_id;
+        SELECT l.*, l.epoch AS present INTO before FROM leadership l WHERE l.id = take_over.leadership_id;
         holder := before.member_id;
     END IF;
-    -- Early, that is before it is durable: only on the epoch next to one that is, and only where nobody's grace depends on it.
-    early := coalesce(early AND take_over.take_over_mode = 'immediate' AND before.entered AND before.present = before.epoch
-                      AND timeline = before.epoch >> 40 AND take_over.grace_ms <= before.grace_ms, false);
+    epoch := greatest(before.epoch, before.present); -- they differ where somebody has raised that of tenure by hand
     -- After a crash of the server the next epoch may have been given out, to one who led without a trace.
-    epoch := ((greatest(timeline, before.epoch >> 40) << 40) | (before.epoch & ((1::bigint << 40) - 1)))
+    epoch := ((greatest(timeline, epoch >> 40) << 40) | (epoch & ((1::bigint << 40) - 1)))
              + CASE WHEN before.present IS NULL AND before.epoch > 0 THEN 2 ELSE 1 END;
-    wait_ms := CASE WHEN take_over.take_over_mode = 'exclusive' AND before.session_id IS NOT NULL
+    wait_ms := CASE WHEN take_over.take_over_mode = 'exclusive' AND before.epoch > 0
                          AND (before.released_at IS NULL OR before.present IS NULL)
                     THEN greatest(take_over.grace_ms, before.grace_ms) ELSE 0 END;
-    outcome := CASE WHEN early THEN 'early' ELSE 'taken' END;
+    outcome := CASE WHEN hasty THEN 'early' ELSE 'taken' END;
     moment := clock_timestamp();
     UPDATE tenure t
        SET epoch = take_over.epoch, session_id = take_over.session_id, member_id = take_over.member_id, taken_at = moment,
@@ -628,12 +634,12 @@ BEGIN
            heartbeat_ms = take_over.heartbeat_ms, lease_ms = take_over.lease_ms,
            session_timeout_ms = take_over.session_timeout_ms, grace_ms = take_over.grace_ms, entered = false
      WHERE t.leadership_id = before.id;
-    IF NOT FOUND THEN
+    IF NOT FOUND THEN -- who led without a trace may still believe, whatever the row says of a clean end
         INSERT INTO tenure VALUES (before.id, take_over.epoch, take_over.session_id, take_over.member_id, moment,
             moment + take_over.wait_ms * interval '1 ms', take_over.take_over_mode, take_over.heartbeat_ms, take_over.lease_ms,
-            take_over.session_timeout_ms, take_over.grace_ms, false);
+            take_over.session_timeout_ms, greatest(take_over.grace_ms, before.grace_ms), false);
     END IF;
-    IF NOT early THEN
+    IF NOT hasty THEN
         PERFORM enter_tenure(before.id, epoch);
     END IF;
     RETURN NEXT;
@@ -650,8 +656,11 @@ BEGIN
     IF act NOT IN ('take_over', 'release') OR act IS NULL THEN
         RAISE EXCEPTION 'act % is not take_over or release', quote_nullable(act) USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    -- A lease hangs on this session: a hint and an audit row are not worth a wait for the disk or a standby.
-    PERFORM set_config('synchronous_commit', 'off', true);
+    -- A lease hangs on this session: a hint and an audit row are not worth a wait for the disk or a standby. What the
+    -- caller has written in the same transaction may be.
+    IF pg_current_xact_id_if_assigned() IS NULL THEN
+        PERFORM set_config('synchronous_commit', 'off', true);
+    END IF;
     SELECT * INTO h FROM leader_history x WHERE x.leadership_id = announce_tenure.leadership_id AND x.epoch = announce_tenure.epoch;
     IF h.epoch IS NOT NULL THEN
         -- Standbys that read "released" try the lock before they read anything.
@@ -688,17 +697,19 @@ AS $$
 #variable_conflict use_column
 DECLARE
     l       leadership;
+    alone   CONSTANT boolean := pg_current_xact_id_if_assigned() IS NULL;
     outcome text := 'done';
 BEGIN
+    SELECT * INTO l FROM leadership x WHERE x.id = release.leadership_id FOR UPDATE;
     -- Fenced writes in flight end first; later ones are refused.
     PERFORM pg_advisory_xact_lock(lock_class('leader'), release.leadership_id);
     IF EXISTS (SELECT FROM tenure t WHERE t.leadership_id = release.leadership_id AND t.epoch = release.epoch AND NOT t.entered) THEN
         PERFORM enter_tenure(release.leadership_id, release.epoch);
-    ELSE
-        -- A crash may forget a release: the successor then takes it for a loss.
+        SELECT * INTO l FROM leadership x WHERE x.id = release.leadership_id;
+    ELSIF alone THEN
+        -- A crash may forget a release: the successor then takes it for a loss. Not so what the caller has written before.
         PERFORM set_config('synchronous_commit', 'off', true);
     END IF;
-    SELECT * INTO l FROM leadership x WHERE x.id = release.leadership_id FOR UPDATE;
     IF l.epoch IS DISTINCT FROM release.epoch OR l.session_id IS DISTINCT FROM release.session_id
        OR l.released_at IS NOT NULL THEN
         outcome := 'fenced';
@@ -945,28 +956,48 @@ COMMENT ON FUNCTION kick(text, text) IS 'Ends the session that leads a component
 -- ---------------------------------------------------------------------------------------------
 -- Views for people.
 
+-- A function, because a server in recovery refuses to read an unlogged table, and the views are to be had there too.
+CREATE FUNCTION unentered_tenures() RETURNS SETOF tenure
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF NOT pg_is_in_recovery() THEN
+        RETURN QUERY SELECT t.* FROM tenure t WHERE NOT t.entered;
+    END IF;
+END $$;
+COMMENT ON FUNCTION unentered_tenures() IS 'Tenures that have begun and are not entered into leadership yet, so that the views show who leads. None in a standby.';
+
 CREATE VIEW stat_leaders AS
 -- As is_held(), but looked up once for all groups.
 WITH held AS MATERIALIZED (
     SELECT k.objid FROM pg_locks k
      WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
        AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-       AND k.classid = 'leadership'::regclass)
-SELECT l.cluster_id, l.group_name, r.component, r.address,
+       AND k.classid = 'leadership'::regclass),
+-- The present tenure of each group, entered or not. One that is not has neither published nor been asked anything.
+present AS (
+    SELECT l.id, l.cluster_id, l.group_name, l.epoch, l.session_id, l.member_id, l.granted_at, l.released_at, l.take_over_mode,
+           l.heartbeat_ms, l.lease_ms, l.session_timeout_ms, l.grace_ms, l.handover_to, l.handover_until, true AS entered
+      FROM leadership l WHERE NOT EXISTS (SELECT FROM unentered_tenures() t WHERE t.leadership_id = l.id)
+    UNION ALL
+    SELECT l.id, l.cluster_id, l.group_name, t.epoch, t.session_id, t.member_id, t.granted_at, NULL, t.take_over_mode,
+           t.heartbeat_ms, t.lease_ms, t.session_timeout_ms, greatest(t.grace_ms, l.grace_ms), NULL, NULL, false
+      FROM leadership l JOIN unentered_tenures() t ON t.leadership_id = l.id)
+SELECT l.cluster_id, l.group_name, r.component, CASE WHEN l.entered THEN r.address END AS address,
        CASE WHEN l.session_id IS NULL THEN 'never led'
             WHEN l.released_at IS NOT NULL THEN 'released'
             WHEN NOT lock.held THEN 'lost'
             WHEN l.granted_at > clock_timestamp() THEN 'in grace'
-            WHEN r.component IS NOT NULL AND r.address IS NULL THEN 'unconfirmed'
+            WHEN r.component IS NOT NULL AND (r.address IS NULL OR NOT l.entered) THEN 'unconfirmed'
             ELSE 'leading' END AS state,
        lock.held AS lock_held,
        epoch_text(l.epoch) AS epoch_text, l.epoch, l.session_id, l.member_id, m.name AS member_name,
-       l.take_over_mode, l.granted_at, r.confirmed_at, l.released_at,
+       l.take_over_mode, l.granted_at, CASE WHEN l.entered THEN r.confirmed_at END AS confirmed_at, l.released_at,
        l.heartbeat_ms, l.lease_ms, l.session_timeout_ms, l.grace_ms,
        CASE WHEN l.handover_until > clock_timestamp() THEN l.handover_to END AS handover_to,
        CASE WHEN l.handover_until > clock_timestamp() THEN l.handover_until END AS handover_until,
        p.paused_at, p.paused_by, p.reason AS pause_reason
-  FROM leadership l
+  FROM present l
  CROSS JOIN LATERAL (SELECT l.id::oid IN (SELECT h.objid FROM held h) AS held) lock
   LEFT JOIN leader r ON r.cluster_id = l.cluster_id AND r.group_name = l.group_name
   LEFT JOIN member m ON m.id = l.member_id
@@ -1006,16 +1037,17 @@ WITH held AS MATERIALIZED (
        AND k.classid IN ('leadership'::regclass, 'member'::regclass))
 SELECT m.cluster_id, g.group_name, m.id AS member_id, m.name AS member_name,
        CASE WHEN NOT lock.alive THEN 'gone'
-            WHEN l.member_id = m.id AND l.released_at IS NULL
+            WHEN CASE WHEN t.epoch IS NULL THEN l.member_id = m.id AND l.released_at IS NULL ELSE t.member_id = m.id END
                  AND l.id::oid IN (SELECT h.objid FROM held h WHERE h.classid = 'leadership'::regclass) THEN
-                CASE WHEN l.granted_at > clock_timestamp() THEN 'in grace' ELSE 'leader' END
+                CASE WHEN coalesce(t.granted_at, l.granted_at) > clock_timestamp() THEN 'in grace' ELSE 'leader' END
             ELSE 'standby' END AS state,
        lock.alive, m.backend_pid, m.client_version, m.joined_at, m.incarnation
   FROM member m
  CROSS JOIN LATERAL unnest(m.group_names) AS g(group_name)
  CROSS JOIN LATERAL (SELECT m.id::oid IN (
        SELECT h.objid FROM held h WHERE h.classid = 'member'::regclass AND h.mode = 'ExclusiveLock') AS alive) lock
-  LEFT JOIN leadership l ON l.cluster_id = m.cluster_id AND l.group_name = g.group_name;
+  LEFT JOIN leadership l ON l.cluster_id = m.cluster_id AND l.group_name = g.group_name
+  LEFT JOIN unentered_tenures() t ON t.leadership_id = l.id;
 COMMENT ON VIEW stat_contenders IS 'Who contends for what: one row per member and group; state and alive are looked up in the locks.';
 COMMENT ON COLUMN stat_contenders.cluster_id IS 'Cluster id.';
 COMMENT ON COLUMN stat_contenders.group_name IS 'Group contended for.';

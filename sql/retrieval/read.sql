@@ -14,8 +14,10 @@ SELECT 'group', l.group_name, l.epoch, l.session_id, l.member_id, l.released_at 
  WHERE l.cluster_id = $1::text AND l.group_name = ANY ($2::text[])
 UNION ALL
 SELECT 'leader', r.component, r.epoch, r.session_id, NULL, NULL,
-       -- A record that is not of the group's present tenure announces nobody, whoever wrote it.
-       (r.session_id, r.epoch) = (l.session_id, l.epoch) AND l.released_at IS NULL AND (NOT $4::boolean OR l.id::oid IN (SELECT h.objid FROM held h)),
+       -- A record that is not of the group's present tenure announces nobody, whoever wrote it. One that has begun and is not
+       -- entered yet has published nothing, but holds the lock.
+       (r.session_id, r.epoch) = (l.session_id, l.epoch) AND l.released_at IS NULL AND (NOT $4::boolean OR l.id::oid IN (SELECT h.objid FROM held h))
+           AND NOT EXISTS (SELECT FROM tenure t WHERE t.leadership_id = l.id AND NOT t.entered),
        NULL, r.address
   FROM leader r
   JOIN leadership l ON l.cluster_id = r.cluster_id AND l.group_name = r.group_name

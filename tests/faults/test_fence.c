@@ -239,6 +239,58 @@ static void test_fence__write_and_raise_in_each_order__old_epoch_never_commits_l
     PQfinish(raiser);
 }
 
+/* The group's tenure, begun early and not entered, in SQL alone; nobody holds its lock. */
+static void leave_unentered(struct fixture *fixture)
+{
+    static const char take_over[] =
+        "SELECT outcome FROM pgkeeper.leadership l, pgkeeper.take_over(l.id, 1, gen_random_uuid(),"
+        " 'immediate', 100, 300, 500, 400, 0, %s)";
+    db_exec(fixture, "SELECT pgkeeper.enroll(1, '/order', 'master')");
+    assert_string_equal(db_text(fixture, take_over, "false"), "taken");
+    assert_string_equal(db_text(fixture, take_over, "true"), "early");
+    db_exec(fixture, "SELECT pg_advisory_unlock_all()");
+}
+
+/* Each act needs the fence and the row. The first one waits for a fenced write, the second one for the first: when the
+ * write ends neither may hold what the other wants. */
+static void test_fence__acts_on_an_unentered_tenure__none_wait_in_a_circle(void **state)
+{
+#define OF_TENURE(act) "SELECT pgkeeper." act " FROM pgkeeper.tenure t"
+    static const char release[] =
+        OF_TENURE("release(t.leadership_id, t.epoch, t.session_id, 'resigned', true, 0)");
+    static const char take_over[] = "SELECT pgkeeper.take_over(id, 1, gen_random_uuid(),"
+                                    " 'exclusive', 100, 300, 500, 400) FROM pgkeeper.leadership";
+    static const char confirm[] =
+        OF_TENURE("confirm(t.leadership_id, t.epoch, t.session_id, 'web', 'a:1')");
+    static const char raise[] = "UPDATE pgkeeper.leadership SET epoch = epoch + 1";
+    static const struct {
+        const char *first;
+        const char *second;
+        const char *expected;
+    } orders[] = {{release, confirm, "PK001"},
+                  {release, raise, "00000"},
+                  {take_over, confirm, "PK001"},
+                  {take_over, raise, "00000"}};
+    struct fixture *fixture = *state;
+    PGconn *writer = db_connect(fixture->conninfo);
+    for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+        PGconn *first = db_connect(fixture->conninfo);
+        PGconn *second = db_connect(fixture->conninfo);
+        leave_unentered(fixture);
+        run(writer, "BEGIN", "00000");
+        run(writer, OF_TENURE("fence(t.leadership_id, t.epoch)"), "00000");
+        send_and_block(fixture, first, orders[i].first);
+        send_and_block(fixture, second, orders[i].second);
+        run(writer, "COMMIT", "00000");
+        finish(first, "00000");
+        finish(second, orders[i].expected);
+        PQfinish(first);
+        PQfinish(second);
+    }
+    PQfinish(writer);
+#undef OF_TENURE
+}
+
 static void test_fence__leader_resigned__its_token_is_worthless(void **state)
 {
     struct fixture *fixture = *state;
@@ -265,6 +317,7 @@ int main(void)
         DB_TEST(test_fence__epoch_raised_by_hand__leader_deposed_and_its_writes_refused),
         DB_TEST(test_fence__epoch_lowered_or_row_deleted_by_hand__refused),
         DB_TEST(test_fence__write_and_raise_in_each_order__old_epoch_never_commits_late),
+        DB_TEST(test_fence__acts_on_an_unentered_tenure__none_wait_in_a_circle),
         DB_TEST(test_fence__leader_resigned__its_token_is_worthless),
     };
     return cmocka_run_group_tests_name("fence", tests, fixture_group_setup, fixture_group_teardown);
