@@ -170,6 +170,28 @@ static void test_failover__old_primary_lives_on__new_sessions_go_to_the_newer(vo
     close_pair(&pair);
 }
 
+/* A server in recovery refuses to read tenure, which is unlogged; who asks there who leads is told what is logged. */
+static void test_failover__views_on_a_standby__can_be_read(void **state)
+{
+    struct pair pair;
+    char conninfo[PGSERVER_CONNINFO_SIZE];
+    open_pair(&pair, state);
+    struct process *a = contest_start(pair.fixture, "a", NULL);
+    contest_granted(a);
+    caught_up(&pair);
+    pgserver_conninfo_tcp(pair.standby, pair.fixture->database, conninfo, sizeof(conninfo));
+    PGconn *conn = db_connect(conninfo);
+    PGresult *result =
+        PQexec(conn, "SELECT l.member_name, c.state FROM pgkeeper.stat_leaders l"
+                     " JOIN pgkeeper.stat_contenders c USING (cluster_id, group_name)");
+    assert_string_equal(PQresultErrorMessage(result), "");
+    assert_string_equal(PQgetvalue(result, 0, 0), "a");
+    assert_string_equal(PQgetvalue(result, 0, 1), "gone"); /* locks are not seen there */
+    PQclear(result);
+    PQfinish(conn);
+    close_pair(&pair);
+}
+
 static void test_failover__only_a_standby__waits_with_a_clear_status(void **state)
 {
     struct pair pair;
@@ -204,6 +226,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             test_failover__old_primary_lives_on__new_sessions_go_to_the_newer, fixture_setup,
             failover_teardown),
+        cmocka_unit_test_setup_teardown(test_failover__views_on_a_standby__can_be_read,
+                                        fixture_setup, failover_teardown),
         cmocka_unit_test_setup_teardown(test_failover__only_a_standby__waits_with_a_clear_status,
                                         fixture_setup, failover_teardown),
     };
