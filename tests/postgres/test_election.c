@@ -231,10 +231,15 @@ static void test_election__take_over__empties_the_former_records_at_once(void **
     part_contend(&b.parts[0], b.recorder, b.ha, "x", NULL);
     contest_ready(fixture, "b");
     process_kill(a);
-    part_granted(&b.parts[0]); /* and it has not confirmed */
-    assert_int_equal(db_int(fixture, "SELECT count(*) FROM pgkeeper.leader WHERE address IS NULL"
-                                     " AND epoch = (SELECT epoch FROM pgkeeper.leadership)"),
-                     2);
+    part_granted(&b.parts[0]); /* and it has not confirmed; perhaps it is not entered yet */
+    assert_int_equal(
+        db_int(fixture,
+               "SELECT count(*) FROM pgkeeper.stat_leaders WHERE address IS NULL"
+               " AND state = 'unconfirmed' AND epoch = (SELECT epoch FROM pgkeeper.tenure)"),
+        2);
+    db_wait(fixture, "2", WAIT_LONG_MS,
+            "SELECT count(*) FROM pgkeeper.leader WHERE address IS NULL"
+            " AND epoch = (SELECT epoch FROM pgkeeper.tenure)");
     master_close(&b);
 }
 
