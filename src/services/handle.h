@@ -62,6 +62,7 @@ struct pgk_election {
     struct grant granted; /* delivered and not yet revoked */
     int revoking;         /* revoke callbacks on a stack */
     bool attached;        /* counts in group->contenders */
+    struct backend_component contending; /* while attached, for the backend */
     bool fault_pending;
     bool fault_passed;                       /* it was over before it was delivered */
     pgk_error fault;                         /* to be delivered */

@@ -27,8 +27,9 @@ void keeper_wake(struct backend *backend);
 
 /*
  * Of the stores: tells the services, through graphs_reading and graphs_seen of the sink, what has
- * changed for the graph watches of this handle. Keeper thread, [locked] by the handle, not [space].
+ * changed for the graph watches of this handle. Returns when it is to be called again even if
+ * nobody wakes the keeper, in ns of clock_now_ns(); CLOCK_NEVER: not. Keeper thread, [locked] by the handle, not [space].
  */
-void graph_watches_look(struct backend *backend);
+int64_t graph_watches_look(struct backend *backend);
 
 #endif
