@@ -21,7 +21,8 @@ static struct space_group *find_group(const struct space *space, const char *nam
 {
     struct space_group *group;
 
-    LIST_FOREACH (group, &space->groups, link) {
+    LIST_FOREACH(group, &space->groups, link)
+    {
         if (strcmp(group->name, name) == 0) {
             return group;
         }
@@ -64,8 +65,10 @@ static bool is_barred(const struct backend_group *contender)
     const struct backend_component *component;
     const struct space_bar *bar;
 
-    LIST_FOREACH (bar, &contender->backend->space->bars, link) {
-        LIST_FOREACH (component, &contender->components, link) {
+    LIST_FOREACH(bar, &contender->backend->space->bars, link)
+    {
+        LIST_FOREACH(component, &contender->components, link)
+        {
             if (strcmp(component->name, bar->component) == 0) {
                 return true;
             }
@@ -145,7 +148,8 @@ void contend_review(struct space *space)
 {
     struct space_group *group;
 
-    LIST_FOREACH (group, &space->groups, link) {
+    LIST_FOREACH(group, &space->groups, link)
+    {
         struct backend_group *holder = group->holder;
 
         if (holder != NULL && holder->state == CONTENDER_LEADS && is_barred(holder)) {

@@ -23,11 +23,11 @@ struct backend_group {
     struct space_group *group;
     struct tenure *tenure; /* written under the space's lock */
     void *ctx;
-    enum contender_state state;                  /* [space] */
-    bool due;                                    /* [space] it is in backend->due_groups */
-    LIST_HEAD(, backend_component) components;   /* [space] that this handle contends for */
-    TAILQ_ENTRY(backend_group) queue_link;       /* [space] */
-    TAILQ_ENTRY(backend_group) due_link;         /* [space] */
+    enum contender_state state;                /* [space] */
+    bool due;                                  /* [space] it is in backend->due_groups */
+    LIST_HEAD(, backend_component) components; /* [space] that this handle contends for */
+    TAILQ_ENTRY(backend_group) queue_link;     /* [space] */
+    TAILQ_ENTRY(backend_group) due_link;       /* [space] */
 };
 
 /* Functions of the backend's table. */

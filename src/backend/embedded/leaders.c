@@ -30,7 +30,8 @@ static void tell_watches(const struct space *space, const char *component)
 {
     struct backend_watch *watch;
 
-    LIST_FOREACH (watch, &space->watches, link) {
+    LIST_FOREACH(watch, &space->watches, link)
+    {
         if (strcmp(watch->component, component) == 0) {
             set_due(watch);
         }
@@ -41,7 +42,8 @@ static struct space_record *find_record(const struct space *space, const char *c
 {
     struct space_record *record;
 
-    LIST_FOREACH (record, &space->records, link) {
+    LIST_FOREACH(record, &space->records, link)
+    {
         if (strcmp(record->component, component) == 0) {
             return record;
         }
@@ -106,7 +108,8 @@ static const struct space_group *leading_group(const struct backend *backend,
 {
     const struct space_group *group;
 
-    LIST_FOREACH (group, &backend->space->groups, link) {
+    LIST_FOREACH(group, &backend->space->groups, link)
+    {
         if (strcmp(group->name, group_name) == 0) {
             break;
         }
@@ -154,8 +157,7 @@ pgk_status leaders_confirm(struct backend *backend, const char *group_name, cons
         return error_set(err, PGK_ERR_NO_MEMORY, "election.confirm", "no memory for an address");
     }
     pthread_mutex_lock(&backend->space->lock);
-    pgk_status status =
-        publish(backend, leading_group(backend, group_name, token), record, err);
+    pgk_status status = publish(backend, leading_group(backend, group_name, token), record, err);
 
     pthread_mutex_unlock(&backend->space->lock);
     if (status != PGK_OK) {

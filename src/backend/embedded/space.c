@@ -105,7 +105,8 @@ static struct space *use(const struct registry *registry, const char *cluster_id
 {
     struct space *space;
 
-    LIST_FOREACH (space, &registry->spaces, link) {
+    LIST_FOREACH(space, &registry->spaces, link)
+    {
         if (strcmp(space->cluster_id, cluster_id) == 0) {
             space->users++;
             return space;
@@ -188,7 +189,8 @@ bool space_token_leads(const struct space *space, const pgk_token *token)
     if (space->fixed) {
         return token->epoch == 0 && pgk_uuid_compare(&token->session_id, &nobody) == 0;
     }
-    LIST_FOREACH (group, &space->groups, link) {
+    LIST_FOREACH(group, &space->groups, link)
+    {
         if (group->leadership_id == token->leadership_id) {
             return group->fence_open && group->epoch == token->epoch &&
                    pgk_uuid_compare(&group->session_id, &token->session_id) == 0;
