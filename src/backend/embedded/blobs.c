@@ -138,8 +138,8 @@ static pgk_status hand_out(const struct blob *blob, const struct blob_sink *sink
     return status;
 }
 
-static pgk_status get(struct backend *backend, const pgk_uuid *job_id, const pgk_blob_key *key,
-                      const struct blob_sink *sink, pgk_error *err)
+pgk_status embedded_blob_get(struct backend *backend, const pgk_uuid *job_id,
+                             const pgk_blob_key *key, const struct blob_sink *sink, pgk_error *err)
 {
     struct blob *blob = blob_hold(find(blobs_of(shelf_read(backend), job_id), key));
 
@@ -189,8 +189,8 @@ static bool copy_all(const struct shelf *shelf, const pgk_blob_key *key, struct 
     return enough;
 }
 
-static pgk_status list(struct backend *backend, bool all, const pgk_uuid *job_id,
-                       const pgk_blob_key *key, blob_row_fn fn, void *ctx, pgk_error *err)
+pgk_status embedded_blob_list(struct backend *backend, bool all, const pgk_uuid *job_id,
+                              const pgk_blob_key *key, blob_row_fn fn, void *ctx, pgk_error *err)
 {
     struct row_list out = {.rows = NULL};
     struct shelf *shelf = shelf_read(backend);
@@ -217,8 +217,8 @@ static void tidy(struct shelf *shelf, const pgk_uuid *job_id)
     }
 }
 
-static pgk_status remove_blob(struct backend *backend, const struct store_write *write,
-                              const pgk_uuid *job_id, const pgk_blob_key *key, pgk_error *err)
+pgk_status embedded_blob_remove(struct backend *backend, const struct store_write *write,
+                                const pgk_uuid *job_id, const pgk_blob_key *key, pgk_error *err)
 {
     struct shelf *shelf;
     pgk_status status = shelf_write(backend, write->token, ORIGIN, &shelf, err);
@@ -242,9 +242,9 @@ static pgk_status remove_blob(struct backend *backend, const struct store_write 
     return PGK_OK;
 }
 
-static pgk_status remove_job(struct backend *backend, const struct store_write *write,
-                             const pgk_uuid *job_id, int limit, int64_t *ret_removed,
-                             bool *ret_more, pgk_error *err)
+pgk_status embedded_blob_remove_job(struct backend *backend, const struct store_write *write,
+                                    const pgk_uuid *job_id, int limit, int64_t *ret_removed,
+                                    bool *ret_more, pgk_error *err)
 {
     struct shelf *shelf;
     pgk_status status = shelf_write(backend, write->token, ORIGIN, &shelf, err);
@@ -262,9 +262,10 @@ static pgk_status remove_job(struct backend *backend, const struct store_write *
 }
 
 /* Bytes go with the blob that has them, so that there are no orphans. */
-static pgk_status orphans(struct backend *backend,
-                          pgk_status (*fn)(void *ctx, const pgk_orphan *orphan, pgk_error *err),
-                          void *ctx, pgk_error *err)
+pgk_status embedded_blob_orphans(struct backend *backend,
+                                 pgk_status (*fn)(void *ctx, const pgk_orphan *orphan,
+                                                  pgk_error *err),
+                                 void *ctx, pgk_error *err)
 {
     (void)backend;
     (void)fn;
@@ -273,8 +274,8 @@ static pgk_status orphans(struct backend *backend,
     return PGK_OK;
 }
 
-static pgk_status sweep(struct backend *backend, bool all, int limit, int64_t *ret_removed,
-                        bool *ret_more, pgk_error *err)
+pgk_status embedded_blob_sweep(struct backend *backend, bool all, int limit, int64_t *ret_removed,
+                               bool *ret_more, pgk_error *err)
 {
     (void)backend;
     (void)all;
@@ -287,10 +288,10 @@ static pgk_status sweep(struct backend *backend, bool all, int limit, int64_t *r
 
 const struct blob_ops embedded_blobs = {
     .put = embedded_blob_put,
-    .get = get,
-    .list = list,
-    .remove = remove_blob,
-    .remove_job = remove_job,
-    .orphans = orphans,
-    .sweep = sweep,
+    .get = embedded_blob_get,
+    .list = embedded_blob_list,
+    .remove = embedded_blob_remove,
+    .remove_job = embedded_blob_remove_job,
+    .orphans = embedded_blob_orphans,
+    .sweep = embedded_blob_sweep,
 };

@@ -29,9 +29,8 @@ struct backend_graph_watch {
 
 /* ------------------------------------------------------------------ watches */
 
-pgk_status graph_watch_begin(struct backend *backend, const pgk_token *token,
-                             const pgk_uuid *store_id, void *watch_ctx,
-                             struct backend_graph_watch **ret_watch, pgk_error *err)
+pgk_status graphs_watch(struct backend *backend, const pgk_token *token, const pgk_uuid *store_id,
+                        void *watch_ctx, struct backend_graph_watch **ret_watch, pgk_error *err)
 {
     struct backend_graph_watch *watch = calloc(1, sizeof(*watch));
     (void)token;
@@ -51,7 +50,7 @@ pgk_status graph_watch_begin(struct backend *backend, const pgk_token *token,
     return PGK_OK;
 }
 
-void graph_watch_end(struct backend *backend, struct backend_graph_watch *watch)
+void graphs_unwatch(struct backend *backend, struct backend_graph_watch *watch)
 {
     LIST_REMOVE(watch, of_handle);
     (void)shelf_read(backend);

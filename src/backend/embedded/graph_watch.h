@@ -21,10 +21,9 @@ struct graph_watches {
 };
 
 /* [locked] */
-pgk_status graph_watch_begin(struct backend *backend, const pgk_token *token,
-                             const pgk_uuid *store_id, void *watch_ctx,
-                             struct backend_graph_watch **ret_watch, pgk_error *err);
-void graph_watch_end(struct backend *backend, struct backend_graph_watch *watch);
+pgk_status graphs_watch(struct backend *backend, const pgk_token *token, const pgk_uuid *store_id,
+                        void *watch_ctx, struct backend_graph_watch **ret_watch, pgk_error *err);
+void graphs_unwatch(struct backend *backend, struct backend_graph_watch *watch);
 
 /*
  * Keeper thread, [locked] by the handle, not [space]: tells the services, through graphs_reading and

@@ -205,8 +205,9 @@ static void disown(struct backend *backend, const pgk_uuid *store_id, const stru
     shelf_unlock(backend);
 }
 
-static pgk_status recover(struct backend *backend, const pgk_token *token, const pgk_uuid *store_id,
-                          const pgk_uuid *job_id, graph_row_fn fn, void *ctx, pgk_error *err)
+pgk_status embedded_graph_recover(struct backend *backend, const pgk_token *token,
+                                  const pgk_uuid *store_id, const pgk_uuid *job_id, graph_row_fn fn,
+                                  void *ctx, pgk_error *err)
 {
     struct held_graph held;
     struct shelf *shelf;
@@ -247,8 +248,8 @@ static pgk_status hold_all(const struct shelf *shelf, struct held_graph **ret_he
     return PGK_OK;
 }
 
-static pgk_status recover_all(struct backend *backend, const pgk_uuid *store_id, graph_row_fn fn,
-                              void *ctx, pgk_error *err)
+pgk_status embedded_graph_recover_all(struct backend *backend, const pgk_uuid *store_id,
+                                      graph_row_fn fn, void *ctx, pgk_error *err)
 {
     struct held_graph *held = NULL;
     size_t count = 0;
@@ -295,8 +296,8 @@ pgk_status graph_list(const struct shelf *shelf, struct graph_id **ret_ids, size
     return PGK_OK;
 }
 
-static pgk_status list(struct backend *backend, struct graph_id **ret_ids, size_t *ret_count,
-                       pgk_error *err)
+pgk_status embedded_graph_list(struct backend *backend, struct graph_id **ret_ids,
+                               size_t *ret_count, pgk_error *err)
 {
     const struct shelf *shelf = shelf_read(backend);
     pgk_status status = graph_list(shelf, ret_ids, ret_count, err);
@@ -306,8 +307,8 @@ static pgk_status list(struct backend *backend, struct graph_id **ret_ids, size_
 
 /* ------------------------------------------------------------------ letting go */
 
-static pgk_status release(struct backend *backend, const pgk_token *token, const pgk_uuid *store_id,
-                          const pgk_uuid *job_id, pgk_error *err)
+pgk_status embedded_graph_release(struct backend *backend, const pgk_token *token,
+                                  const pgk_uuid *store_id, const pgk_uuid *job_id, pgk_error *err)
 {
     struct shelf *shelf;
     pgk_status status = shelf_write(backend, token, ORIGIN, &shelf, err);
@@ -332,9 +333,9 @@ struct graph *graph_take(struct shelf *shelf, struct job *job, const pgk_uuid *b
     return graph;
 }
 
-static pgk_status remove_graph(struct backend *backend, const struct store_write *write,
-                               const pgk_uuid *store_id, const pgk_uuid *job_id,
-                               const pgk_uuid *known, pgk_error *err)
+pgk_status embedded_graph_remove(struct backend *backend, const struct store_write *write,
+                                 const pgk_uuid *store_id, const pgk_uuid *job_id,
+                                 const pgk_uuid *known, pgk_error *err)
 {
     struct shelf *shelf;
     struct graph *gone = NULL;
@@ -362,8 +363,8 @@ static pgk_status remove_graph(struct backend *backend, const struct store_write
 
 /* ------------------------------------------------------------------ stores */
 
-static pgk_status start(struct backend *backend, const pgk_token *token, const pgk_uuid *store_id,
-                        bool listening, pgk_error *err)
+pgk_status embedded_graph_start(struct backend *backend, const pgk_token *token,
+                                const pgk_uuid *store_id, bool listening, pgk_error *err)
 {
     struct shelf *shelf;
     (void)listening; /* watch() tells */
@@ -375,7 +376,7 @@ static pgk_status start(struct backend *backend, const pgk_token *token, const p
     return status;
 }
 
-static pgk_status stop(struct backend *backend, const pgk_uuid *store_id, pgk_error *err)
+pgk_status embedded_graph_stop(struct backend *backend, const pgk_uuid *store_id, pgk_error *err)
 {
     (void)err;
     graph_store_end(shelf_read(backend), store_id);
@@ -384,15 +385,15 @@ static pgk_status stop(struct backend *backend, const pgk_uuid *store_id, pgk_er
 }
 
 const struct job_graph_ops embedded_job_graphs = {
-    .start = start,
-    .stop = stop,
+    .start = embedded_graph_start,
+    .stop = embedded_graph_stop,
     .put = put,
     .put_requirements = put_requirements,
-    .recover = recover,
-    .recover_all = recover_all,
-    .list = list,
-    .release = release,
-    .remove = remove_graph,
-    .watch = graph_watch_begin,
-    .unwatch = graph_watch_end,
+    .recover = embedded_graph_recover,
+    .recover_all = embedded_graph_recover_all,
+    .list = embedded_graph_list,
+    .release = embedded_graph_release,
+    .remove = embedded_graph_remove,
+    .watch = graphs_watch,
+    .unwatch = graphs_unwatch,
 };

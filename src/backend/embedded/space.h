@@ -20,6 +20,8 @@
 #include "backend/backend.h"
 
 struct shelf; /* what is stored; shelf.h */
+struct shelf *shelf_new(void);
+void shelf_free(struct shelf *shelf);
 
 /* The unit of leadership; it is there while somebody contends for it. */
 struct space_group {
@@ -70,6 +72,8 @@ pgk_status space_enter(const char *cluster_id, struct space **ret_space, pgk_err
 struct space *space_find(const char *cluster_id);
 /* One that nobody else finds, with fixed leaders. */
 pgk_status space_new_fixed(struct space **ret_space, pgk_error *err);
+/* Whether it stays when its last user leaves it. */
+void space_keep(struct space *space, bool keep);
 void space_leave(struct space *space);
 
 /* [space] The fence: is this the token of a tenure that leads now? */
