@@ -8,6 +8,7 @@
 
 #include "backend/embedded/contend.h"
 #include "backend/embedded/leaders.h"
+#include "backend/embedded/store_ops.h"
 #include "core/clock.h"
 #include "core/error.h"
 
@@ -128,4 +129,10 @@ const struct backend_ops embedded_backend = {.name = "embedded",
                                              .confirm = leaders_confirm,
                                              .withdraw = leaders_withdraw,
                                              .watch = leaders_watch,
-                                             .unwatch = leaders_unwatch};
+                                             .unwatch = leaders_unwatch,
+                                             .job_graphs = &embedded_job_graphs,
+                                             .job_results = &embedded_job_results,
+                                             .registry = &embedded_registry,
+                                             .checkpoints = &embedded_checkpoints,
+                                             .blobs = &embedded_blobs,
+                                             .recovery = &embedded_recovery};

@@ -8,6 +8,7 @@
 #ifndef PGK_EMBEDDED_KEEPER_H
 #define PGK_EMBEDDED_KEEPER_H
 
+#include "backend/embedded/graph_watch.h"
 #include "backend/embedded/space.h"
 #include "core/thread.h"
 
@@ -20,16 +21,10 @@ struct backend {
     bool closing;                            /* [space] */
     TAILQ_HEAD(, backend_group) due_groups;  /* [space] to be looked at */
     TAILQ_HEAD(, backend_watch) due_watches; /* [space] to be looked at */
+    struct graph_watches graph_watches;      /* [locked] */
 };
 
 /* [space] This handle's keeper is to look; graph_watches_look() is called soon. */
 void keeper_wake(struct backend *backend);
-
-/*
- * Of the stores: tells the services, through graphs_reading and graphs_seen of the sink, what has
- * changed for the graph watches of this handle. Returns when it is to be called again even if
- * nobody wakes the keeper, in ns of clock_now_ns(); CLOCK_NEVER: not. Keeper thread, [locked] by the handle, not [space].
- */
-int64_t graph_watches_look(struct backend *backend);
 
 #endif

@@ -10,6 +10,8 @@
 
 #include "backend/backend.h"
 #include "backend/embedded/space.h"
+#include "backend/embedded/store_ops.h"
+#include "backend/standalone/void_stores.h"
 #include "core/address.h"
 #include "core/clock.h"
 #include "core/text.h"
@@ -211,4 +213,10 @@ const struct backend_ops standalone_backend = {.name = "standalone",
                                                .confirm = standalone_confirm,
                                                .withdraw = standalone_withdraw,
                                                .watch = standalone_watch,
-                                               .unwatch = standalone_unwatch};
+                                               .unwatch = standalone_unwatch,
+                                               .job_graphs = &standalone_job_graphs,
+                                               .job_results = &embedded_job_results,
+                                               .registry = &embedded_registry,
+                                               .checkpoints = &embedded_checkpoints,
+                                               .blobs = &standalone_blobs,
+                                               .recovery = &embedded_recovery};
