@@ -137,12 +137,13 @@ static void test_elections__revoke_callback_runs__nobody_leads_yet(void **state)
 {
     (void)state;
     pthread_t closer;
-    struct member *first = join("revoking", NULL);
-    struct member *second = join("revoking", NULL);
-    ACTOR_WAIT(&first->a[0], TAPE_GRANT, 1);
+    struct member *first = member_new(inproc_open("embedded", "revoking", NULL));
     atomic_store(&let_go, false);
     first->a[0].hook = hold;
     first->a[0].hook_kind = TAPE_REVOKE;
+    actor_contend(&first->a[0], first->ha, COMPONENT, NULL);
+    struct member *second = join("revoking", NULL);
+    ACTOR_WAIT(&first->a[0], TAPE_GRANT, 1);
     assert_int_equal(pthread_create(&closer, NULL, close_election, &first->a[0]), 0);
     ACTOR_WAIT(&first->a[0], TAPE_REVOKE, 1);
     wait_pause_ms(30);
