@@ -13,17 +13,20 @@
 
 #ifdef PGK_TEST_SANITIZED
 #define ROUNDS 150
+#define DRAWS 1000
 #define FENCES 30
 #else
 #define ROUNDS 600
+#define DRAWS 5000
 #define FENCES 150
 #endif
 #define THREADS 4
 #define JOBS 24
+#define ENDING 200 /* jobs */
 
 /* ------------------------------------------------------------------ the counter */
 
-static atomic_char issued[PARTY_HANDLES * THREADS * ROUNDS + 2];
+static atomic_char issued[PARTY_HANDLES * THREADS * DRAWS + 2];
 
 static void draw_numbers(struct party *party, int number)
 {
@@ -33,10 +36,10 @@ static void draw_numbers(struct party *party, int number)
     MUST_OK(pgk_ha_checkpoint_counter(party->ha[number % PARTY_HANDLES], PGK_UNFENCED, &job,
                                       &counter, &err),
             err);
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < DRAWS; i++) {
         int64_t value = 0;
         MUST_OK(pgk_checkpoint_counter_get_and_increment(counter, &value, &err), err);
-        MUST(value >= 1 && value <= PARTY_HANDLES * THREADS * ROUNDS);
+        MUST(value >= 1 && value <= PARTY_HANDLES * THREADS * DRAWS);
         MUST(atomic_fetch_add(&issued[value], 1) == 0);
     }
     pgk_checkpoint_counter_free(counter);
@@ -50,7 +53,7 @@ static void test_embedded_stores__counter_of_many_threads__each_number_once(void
     party_open(&party, "counter");
     hands_start(hands, PARTY_HANDLES * THREADS, &party, draw_numbers);
     hands_join(hands, PARTY_HANDLES * THREADS);
-    for (int i = 1; i <= PARTY_HANDLES * THREADS * ROUNDS; i++) {
+    for (int i = 1; i <= PARTY_HANDLES * THREADS * DRAWS; i++) {
         assert_int_equal(atomic_load(&issued[i]), 1);
     }
     party_close(&party);
@@ -63,12 +66,12 @@ struct look {
     struct party *party;
     int results;
     int jobs;
-    bool of_job[JOBS];
+    bool of_job[ENDING];
 };
 
 static int number_of(const pgk_uuid *job_id)
 {
-    for (int i = 0; i < JOBS; i++) {
+    for (int i = 0; i < ENDING; i++) {
         pgk_uuid id = job_number(i);
         if (pgk_uuid_compare(&id, job_id) == 0) {
             return i;
@@ -129,7 +132,7 @@ static void run_jobs(struct party *party, int number)
     pgk_error err;
     (void)number;
     MUST_OK(pgk_ha_job_results(party->ha[0], PGK_UNFENCED, &results, &err), err);
-    for (int i = 0; i < JOBS; i++) {
+    for (int i = 0; i < ENDING; i++) {
         pgk_uuid job = job_number(i);
         pgk_job_result result = result_of(1);
         pgk_checkpoint_counter *counter = NULL;
@@ -139,7 +142,7 @@ static void run_jobs(struct party *party, int number)
         int64_t id;
         MUST_OK(pgk_ha_checkpoint_counter(party->ha[0], PGK_UNFENCED, &job, &counter, &err), err);
         MUST_OK(pgk_ha_checkpoints(party->ha[0], PGK_UNFENCED, &options, &checkpoints, &err), err);
-        for (int c = 0; c < 20; c++) {
+        for (int c = 0; c < 5; c++) {
             MUST_OK(pgk_checkpoint_counter_get_and_increment(counter, &id, &err), err);
             pgk_checkpoint checkpoint = checkpoint_of(id, PGK_CHECKPOINT);
             MUST_OK(pgk_checkpoints_add(checkpoints, &checkpoint, &err), err);
@@ -157,12 +160,12 @@ static void recover_often(struct party *party, int number)
 {
     int results = 0;
     pgk_error err;
-    while (results < JOBS) {
+    while (results < ENDING) {
         struct look look = {.party = party};
         pgk_recovery recovery = {
             .size = sizeof(recovery), .user = &look, .dirty_result = on_result, .job = on_job};
         MUST_OK(pgk_ha_recover(party->ha[number % PARTY_HANDLES], NULL, &recovery, &err), err);
-        MUST(look.results + look.jobs == JOBS);
+        MUST(look.results + look.jobs == ENDING);
         MUST(look.results >= results);
         results = look.results;
         atomic_fetch_add(&party->count, 1);
@@ -178,7 +181,7 @@ static void test_embedded_stores__recovered_while_jobs_end__each_look_is_of_one_
     pgk_error err;
     party_open(&party, "snapshot");
     pgk_job_graphs *store = shelf_open(party.ha[0], PGK_UNFENCED, NULL);
-    for (int i = 0; i < JOBS; i++) {
+    for (int i = 0; i < ENDING; i++) {
         pgk_uuid job = job_number(i);
         CHECK_OK(pgk_job_graphs_put(store, &job, "graph", 5, &err), err);
     }
