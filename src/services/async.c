@@ -78,7 +78,7 @@ static void end_call(struct async_call *call)
 static void end_early(struct async_call *call, pgk_status status, const char *why)
 {
     if (call->attempts == 0) {
-        error_set(&call->error, status, "async", "%s before this was begun", why);
+        error_set(&call->error, status, call->ops->origin, "%s before this was begun", why);
     } else if (status == PGK_ERR_FENCED) {
         call->error.status = status;
         call->error.flags &= ~PGK_ERROR_RETRYABLE;
@@ -189,35 +189,10 @@ static void run_call(pgk_ha *ha, struct async_call *call, int slot)
         settle_try(call, &error, again, at_ns);
     }
     put_call(call);
-    if (election != NULL) {
-        subject_unref_unlock(
-            &election->subject); /* the handle stays: this thread is joined first */
+    if (election != NULL) { /* the handle stays in any case: this thread is joined first */
+        subject_unref_unlock(&election->subject);
         pthread_mutex_lock(&ha->lock);
     }
-}
-
-/* A thread of the pool; its number is how many there were before. */
-static void run_thread(void *arg)
-{
-    pgk_ha *ha = arg;
-    struct async_pool *pool = &ha->async;
-
-    pthread_mutex_lock(&ha->lock);
-    int slot = pool->slots++;
-
-    while (!pool->stop) {
-        struct async_call *call = take(pool);
-
-        if (call != NULL) {
-            run_call(ha, call, slot);
-            continue;
-        }
-        call = TAILQ_FIRST(&pool->waiting);
-        pool->idle++;
-        cond_wait_until(&pool->due, &ha->lock, call != NULL ? call->due_ns : CLOCK_NEVER);
-        pool->idle--;
-    }
-    pthread_mutex_unlock(&ha->lock);
 }
 
 static int queued_calls(const struct async_pool *pool)
@@ -235,21 +210,48 @@ static int queued_calls(const struct async_pool *pool)
     return count;
 }
 
-/* One more thread, if there is more to do than threads that have nothing to do. */
-static pgk_status add_thread(pgk_ha *ha, pgk_error *err)
+static void run_thread(void *arg);
+
+/* Sees to it that what is queued is taken, and that a thread is there for the next one that waits. */
+static pgk_status wake_thread(pgk_ha *ha, pgk_error *err)
 {
     struct async_pool *pool = &ha->async;
+    int wanted = queued_calls(pool) + !TAILQ_EMPTY(&pool->waiting);
+    pgk_status status = PGK_OK;
 
-    if (pool->started == ASYNC_THREADS || queued_calls(pool) <= pool->idle) {
-        return PGK_OK;
+    if (wanted > pool->idle && pool->started < ASYNC_THREADS) {
+        status = thread_start(&pool->threads[pool->started], "pgk-async", run_thread, ha, err);
+        pool->started += status == PGK_OK;
     }
-    pgk_status status =
-        thread_start(&pool->threads[pool->started], "pgk-async", run_thread, ha, err);
-
-    if (status == PGK_OK) {
-        pool->started++;
+    if (wanted > 0) {
+        pthread_cond_signal(&pool->due);
     }
     return status;
+}
+
+/* A thread of the pool; its number is how many there were before. */
+static void run_thread(void *arg)
+{
+    pgk_ha *ha = arg;
+    struct async_pool *pool = &ha->async;
+
+    pthread_mutex_lock(&ha->lock);
+    int slot = pool->slots++;
+
+    while (!pool->stop) {
+        struct async_call *call = take(pool);
+
+        if (call != NULL) {
+            (void)wake_thread(ha, NULL); /* for those after it; or else this thread will do */
+            run_call(ha, call, slot);
+            continue;
+        }
+        call = TAILQ_FIRST(&pool->waiting);
+        pool->idle++;
+        cond_wait_until(&pool->due, &ha->lock, call != NULL ? call->due_ns : CLOCK_NEVER);
+        pool->idle--;
+    }
+    pthread_mutex_unlock(&ha->lock);
 }
 
 pgk_status async_begin(struct async_call *call, pgk_error *err)
@@ -257,20 +259,19 @@ pgk_status async_begin(struct async_call *call, pgk_error *err)
     pgk_ha *ha = call->ha;
     struct async_pool *pool = &ha->async;
     struct async_list *queue = &pool->queued[call->ops->kind];
-    pgk_status status = ha_check_open(ha, "async", err);
+    pgk_status status = ha_check_open(ha, call->ops->origin, err);
 
     if (status != PGK_OK) {
         return status;
     }
     call->refs = 1;
     TAILQ_INSERT_TAIL(queue, call, link);
-    status = add_thread(ha, err);
+    status = wake_thread(ha, err);
     if (status != PGK_OK && pool->started == 0) {
         TAILQ_REMOVE(queue, call, link);
         return status;
     }
     error_reset(err); /* fewer threads will do */
-    pthread_cond_signal(&pool->due);
     return PGK_OK;
 }
 
@@ -306,7 +307,7 @@ void async_cancel(pgk_ha *ha, const pgk_election *election)
     for (int i = 0; election != NULL && i < ASYNC_THREADS; i++) {
         call = pool->running[i];
         if (call != NULL && !call->ended && call->election == election) {
-            error_set(&call->error, PGK_ERR_OUTCOME_UNKNOWN, "async",
+            error_set(&call->error, PGK_ERR_OUTCOME_UNKNOWN, call->ops->origin,
                       "the election was closed while this was under way");
             end_call(call);
         }

@@ -26,6 +26,7 @@ enum async_kind { ASYNC_CONFIRM, ASYNC_CLEANUP, ASYNC_KINDS };
 struct async_call;
 struct async_ops {
     enum async_kind kind;
+    const char *origin;
     /* [unlocked] One try, on a thread of the pool. */
     pgk_status (*run)(struct async_call *call, pgk_error *err);
     /* [unlocked] After a try that failed: when the next one is due; false: there is none. NULL: never. */

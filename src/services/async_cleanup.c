@@ -51,7 +51,8 @@ static bool again(struct async_call *call, const pgk_error *error, int64_t *ret_
     return more;
 }
 
-static const struct async_ops cleanup_ops = {.kind = ASYNC_CLEANUP, .run = run, .again = again};
+static const struct async_ops cleanup_ops = {
+    .kind = ASYNC_CLEANUP, .origin = ORIGIN, .run = run, .again = again};
 
 /* Of a store that was opened for the call; the rest is checked already. */
 static pgk_status begin(const struct store *store, const pgk_uuid *job_id, pgk_done_fn done,

@@ -25,7 +25,7 @@ static pgk_status run(struct async_call *call, pgk_error *err)
 }
 
 /* Not tried again: the backend has done so for as long as a statement may take. */
-static const struct async_ops confirm_ops = {.kind = ASYNC_CONFIRM, .run = run};
+static const struct async_ops confirm_ops = {.kind = ASYNC_CONFIRM, .origin = ORIGIN, .run = run};
 
 /* Locked. */
 static pgk_status begin(pgk_election *election, struct confirm_call *confirm, pgk_error *err)

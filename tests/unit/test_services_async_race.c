@@ -13,12 +13,12 @@
 
 /* PGK_TEST_ROUNDS: another number. */
 #ifdef PGK_TEST_SANITIZED
-#define ROUNDS 250
+#define ROUNDS 150
 #else
 #define ROUNDS 1000
 #endif
 #define BEGINNERS 3
-#define TURNS 12
+#define TURNS 6
 
 struct arena {
     pgk_ha *ha;
