@@ -223,6 +223,51 @@ static void test_ends__confirms_of_one_election__made_in_turn(void **state)
     }
 }
 
+static atomic_bool entered;
+static atomic_bool let_go;
+
+static void wait_inside(struct completed *completed)
+{
+    (void)completed;
+    atomic_store(&entered, true);
+    while (!atomic_load(&let_go)) {
+        wait_pause_ms(1);
+    }
+}
+
+static void *close_election_thread(void *user)
+{
+    struct scene *scene = user;
+    pgk_election_close(scene->s.a[0].election, NULL);
+    atomic_store(&scene->returned, true);
+    return NULL;
+}
+
+/* The tenure is over and revoked when the completion runs, so that nothing else of the election is waited for. */
+static void test_ends__election_closed_while_a_completion_runs__waits_for_it(void **state)
+{
+    (void)state;
+    struct scene scene;
+    pthread_t closer;
+    scene_open(&scene, NULL);
+    STAGE_WAIT(&scene.s, 0, TAPE_GRANT, 1);
+    assert_true(script_end(scene.s.backend, "master", false));
+    STAGE_WAIT(&scene.s, 0, TAPE_REVOKE, 1);
+    atomic_store(&entered, false);
+    atomic_store(&let_go, false);
+    scene.c[0].hook = wait_inside;
+    confirm(&scene, "here", 0);
+    WAIT_UNTIL(atomic_load(&entered), WAIT_LONG_MS);
+    assert_int_equal(pthread_create(&closer, NULL, close_election_thread, &scene), 0);
+    wait_pause_ms(100);
+    assert_false(atomic_load(&scene.returned));
+    atomic_store(&let_go, true);
+    pthread_join(closer, NULL);
+    assert_int_equal(completed_times(&scene.c[0]), 1);
+    completed_expect(&scene.c[0], PGK_ERR_FENCED);
+    stage_close(&scene.s);
+}
+
 /* ------------------------------------------------------------------ inside completions */
 
 static void begin_next(struct completed *completed)
@@ -351,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_ends__three_clean_ups_under_way__confirm_does_not_wait),
         cmocka_unit_test(test_ends__several_retries_at_a_time__none_waits_for_another),
         cmocka_unit_test(test_ends__confirms_of_one_election__made_in_turn),
+        cmocka_unit_test(test_ends__election_closed_while_a_completion_runs__waits_for_it),
         cmocka_unit_test(test_ends__next_begun_in_a_completion__completes_after_it),
         cmocka_unit_test(test_ends__election_closed_in_a_completion__others_complete_inside),
         cmocka_unit_test(test_ends__handle_closed_in_a_completion__others_complete_inside),
