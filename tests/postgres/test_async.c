@@ -351,7 +351,7 @@ static void test_async__racing_with_closes__each_completes_once(void **state)
         run_round(fixture, i, &done);
     }
     print_message("%d of %d calls were done\n", done, rounds * CALLS);
-    assert_true(done > rounds / 2 && done < rounds * CALLS);
+    assert_true(done > 0 && done < rounds * CALLS); /* or it was no race */
 }
 
 int main(void)
