@@ -14,7 +14,7 @@
 #ifdef PGK_TEST_SANITIZED
 #define ROUNDS 20
 #else
-#define ROUNDS 60
+#define ROUNDS 40
 #endif
 
 #define DELAY_MS 150
