@@ -1,0 +1,21 @@
+/*
+ * tests/conformance/mode_embedded.c - the mode `embedded`: the memory of this process, controlled by calls. The test's main
+ * thread.
+ */
+#include "modes.h"
+
+static const struct setting settings[MODE_SETTINGS] = {{NULL, NULL}};
+
+static const struct setting *get_settings(void)
+{
+    return settings;
+}
+
+static void depose(const char *cluster, const char *component)
+{
+    (void)cluster;
+    (void)component;
+}
+
+const struct mode mode_embedded = {
+    .name = "embedded", .id = EMBEDDED, .settings = get_settings, .depose = depose};
