@@ -59,11 +59,13 @@ const struct config_group_text config_groups[GROUP_COUNT] = {
 
 const struct config_key config_keys[KEY_COUNT] = {
     [KEY_TYPE] = {HA "type", IN(WHERE), ONE_OF("none", "standalone", "embedded", "postgres"),
-        .only = "postgres", .default_text = "postgres",
+        .default_text = "postgres",
         ALSO("recovery.mode", "high-availability"),
         .description =
-            "What keeps leadership. postgres: the database, for any number of processes; embedded: the memory of "
-            "this process; standalone and none: nothing, the leaders are fixed."},
+            "What keeps leadership and what is stored. postgres: the database, for any number of processes; "
+            "embedded: the memory of this process, for all its handles of one cluster id; standalone and none: "
+            "nothing, the leaders are fixed. In these three no server is needed, and keys that are about a database "
+            "or a lease have no effect."},
     [KEY_CLUSTER_ID] = {HA "cluster-id", IN(WHERE), STRING, LIMITS(1, 200), .default_text = "/default",
         ALSO(HA "zookeeper.path.namespace", "recovery.zookeeper.path.namespace"),
         .description =

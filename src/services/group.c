@@ -96,6 +96,10 @@ pgk_status group_attach(pgk_ha *ha, pgk_election *election, pgk_error *err)
     }
     group->contenders++;
     election->attached = true;
+    election->contending.name = election->component;
+    if (ha->ops->attend != NULL) {
+        ha->ops->attend(ha->backend, group->backend_group, &election->contending);
+    }
     return PGK_OK;
 }
 
@@ -132,6 +136,9 @@ void group_detach(pgk_ha *ha, pgk_election *election)
     struct ha_group *group = election->group;
 
     election->attached = false;
+    if (ha->ops->depart != NULL) {
+        ha->ops->depart(ha->backend, group->backend_group, &election->contending);
+    }
     if (--group->contenders > 0) {
         group_withdraw(ha, election);
         return;

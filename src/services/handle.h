@@ -59,9 +59,10 @@ struct pgk_election {
     struct ha_group *group; /* constant */
     atomic_bool started;    /* for readers without a lock */
     pgk_contender contender;
-    struct grant granted; /* delivered and not yet revoked */
-    int revoking;         /* revoke callbacks on a stack */
-    bool attached;        /* counts in group->contenders */
+    struct grant granted;                /* delivered and not yet revoked */
+    int revoking;                        /* revoke callbacks on a stack */
+    bool attached;                       /* counts in group->contenders */
+    struct backend_component contending; /* while attached, for the backend */
     bool fault_pending;
     bool fault_passed;                       /* it was over before it was delivered */
     pgk_error fault;                         /* to be delivered */
