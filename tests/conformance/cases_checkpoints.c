@@ -217,8 +217,7 @@ static void pointer_and_largest_id__come_back(struct scene *s)
 static pgk_status compare_metadata(void *user, const pgk_checkpoint *checkpoint)
 {
     const pgk_checkpoint *expected = user;
-    return checkpoint->status == PGK_OK &&
-                   checkpoint->metadata_bytes == expected->metadata_bytes &&
+    return checkpoint->status == PGK_OK && checkpoint->metadata_bytes == expected->metadata_bytes &&
                    memcmp(checkpoint->metadata, expected->metadata, expected->metadata_bytes) == 0
                ? PGK_OK
                : PGK_ERR_CORRUPT;
@@ -334,7 +333,8 @@ static void bad_arguments__invalid_argument(struct scene *s)
     pgk_checkpoints *none = NULL;
     int64_t left;
     pgk_checkpoints *store = scene_checkpoints(s, ha, PGK_UNFENCED, 1, NULL, NULL);
-    FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_ha_checkpoints(ha, PGK_UNFENCED, &options, &none, &s->err));
+    FAILS(s, PGK_ERR_INVALID_ARGUMENT,
+          pgk_ha_checkpoints(ha, PGK_UNFENCED, &options, &none, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_ha_checkpoints(ha, PGK_UNFENCED, NULL, &none, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_checkpoints_add(NULL, &checkpoint, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_checkpoints_latest(store, NULL, NULL, &s->err));
@@ -375,9 +375,9 @@ static void callback_that_refuses__ends_the_list(struct scene *s)
 static void num_retained__that_of_the_configuration(struct scene *s)
 {
     assert_int_equal(pgk_ha_num_retained(scene_open(s)), 1);
-    assert_int_equal(pgk_ha_num_retained(scene_open_with(
-                         s, "execution.checkpointing.num-retained", "7", NULL)),
-                     7);
+    assert_int_equal(
+        pgk_ha_num_retained(scene_open_with(s, "execution.checkpointing.num-retained", "7", NULL)),
+        7);
     assert_int_equal(pgk_ha_num_retained(NULL), 0);
 }
 

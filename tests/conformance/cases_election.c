@@ -252,7 +252,8 @@ static void replaced_thirty_times__always_a_leader_and_a_larger_epoch(struct sce
         assert_in_range(leader, 0, 2);
         /* The slot's contender is replaced by a new one of the same handle. */
         part_free(slots[leader]);
-        part_contend(slots[leader], slots[leader]->recorder, handles[leader], "dispatcher", "three");
+        part_contend(slots[leader], slots[leader]->recorder, handles[leader], "dispatcher",
+                     "three");
     }
 }
 
@@ -312,8 +313,8 @@ static void named_groups__are_led_apart(struct scene *s)
 static void other_cluster__has_its_own_leader(struct scene *s)
 {
     struct part *here = scene_lead(s, scene_open(s), NULL);
-    struct part *there = scene_lead(
-        s, scene_open_with(s, "high-availability.cluster-id", s->elsewhere, NULL), NULL);
+    struct part *there =
+        scene_lead(s, scene_open_with(s, "high-availability.cluster-id", s->elsewhere, NULL), NULL);
     assert_true(part_leads(here));
     assert_true(part_leads(there));
 }
@@ -574,8 +575,7 @@ static void in_revoke__has_leadership_is_false(struct scene *s)
 {
     struct part *part = scene_lead(s, scene_open(s), NULL);
     s->mode->depose(s->cluster, "dispatcher");
-    assert_non_null(
-        strstr(recorder_expect(part->recorder, "revoke ", WAIT_LONG_MS), "believes=0"));
+    assert_non_null(strstr(recorder_expect(part->recorder, "revoke ", WAIT_LONG_MS), "believes=0"));
     WORKS(s, pgk_election_close(part->election, &s->err));
     assert_int_equal(part_count(part, "grant"), part_count(part, "revoke"));
 }

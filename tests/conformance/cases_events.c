@@ -258,7 +258,8 @@ static void job_ended_by_another_process__the_owner_is_told(struct scene *s)
     pgk_job_result result = result_of(1);
     put_graph(s, p.store, 1, "graph");
     put_graph(s, p.store, 2, "graph");
-    WORKS(s, pgk_job_results_finish_job(scene_results(s, p.other_ha, PGK_UNFENCED), &result, &s->err));
+    WORKS(s,
+          pgk_job_results_finish_job(scene_results(s, p.other_ha, PGK_UNFENCED), &result, &s->err));
     WORKS(s, pgk_ha_cleanup_job(p.other_ha, PGK_UNFENCED, &two, NULL, &s->err));
     EAR_WAIT(p.ear, false, &one, 1);
     EAR_WAIT(p.ear, false, &two, 1);

@@ -115,7 +115,8 @@ static void discards__fenced_and_the_callback_is_not_told(struct scene *s)
           pgk_ha_discard_pending(d.ha, &d.token, NULL, count_discard, &calls, &left, &s->err));
     FAILS(s, PGK_ERR_FENCED, pgk_checkpoints_discard_pending(past, &left, &s->err));
     assert_int_equal(calls, 0);
-    WORKS(s, pgk_ha_discard_pending(d.ha, PGK_UNFENCED, NULL, count_discard, &calls, &left, &s->err));
+    WORKS(s,
+          pgk_ha_discard_pending(d.ha, PGK_UNFENCED, NULL, count_discard, &calls, &left, &s->err));
     assert_int_equal(calls, 1);
 }
 

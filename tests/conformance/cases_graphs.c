@@ -11,7 +11,8 @@ static pgk_status count_graph(void *user, const pgk_job_graph *graph)
 {
     struct tally *tally = user;
     tally->calls++;
-    if (graph->status == PGK_OK && graph->graph_bytes == 5 && memcmp(graph->graph, "graph", 5) == 0) {
+    if (graph->status == PGK_OK && graph->graph_bytes == 5 &&
+        memcmp(graph->graph, "graph", 5) == 0) {
         tally->seen[graph->job_id.bytes[15] % 64] = true;
     }
     return tally->calls == tally->refuse_at ? PGK_ERR_IO : PGK_OK;
@@ -417,7 +418,8 @@ static void requirements_of_a_graph_that_is_not_owned__stored(struct scene *s)
     pgk_uuid job = job_of(1);
     pgk_job_graphs *owner = scene_graphs(s, ha, PGK_UNFENCED);
     put_graph(s, owner, 1, "one");
-    WORKS(s, pgk_job_graphs_put_requirements(scene_graphs(s, ha, PGK_UNFENCED), &job, "r", 1, &s->err));
+    WORKS(s, pgk_job_graphs_put_requirements(scene_graphs(s, ha, PGK_UNFENCED), &job, "r", 1,
+                                             &s->err));
     put_graph(s, owner, 1, "two"); /* no conflict by it */
     assert_string_equal(requirements_of(s, owner, 1), "r");
 }
@@ -666,6 +668,7 @@ static void without__put_is_fine_and_nothing_is_found(struct scene *s)
     pgk_job_graphs *store = scene_graphs(s, ha, PGK_UNFENCED);
     put_graph(s, store, 1, "graph");
     put_graph(s, store, 1, "again");
+    WORKS(s, pgk_job_graphs_put_requirements(store, &job, "cpu", 3, &s->err));
     FAILS(s, PGK_ERR_NOT_FOUND, pgk_job_graphs_recover(store, &job, &graph, &s->err));
     WORKS(s, pgk_job_graphs_list(store, &ids, &count, &s->err));
     assert_int_equal(count, 0);
@@ -703,7 +706,7 @@ static const struct conformance_case cases[] = {
     CASE(recover_all_of_none__fine),
     CASE_NEEDS(recover_all_that_is_refused__ends_and_owns_nothing, STORED),
     CASE_NEEDS(in_recover_all__another_store_works, STORED),
-    CASE(requirements_of_a_missing_graph__not_found),
+    CASE_NEEDS(requirements_of_a_missing_graph__not_found, STORED),
     CASE_NEEDS(requirements__survive_replacement_and_may_be_replaced, STORED),
     CASE_NEEDS(requirements_of_a_graph_that_is_not_owned__stored, STORED),
     CASE_NEEDS(release__ownership_goes_and_the_data_stays, STORED),

@@ -121,7 +121,8 @@ static pgk_status copy_result(void *user, const pgk_job_result *result)
     struct copy *copy = user;
     copy->calls++;
     copy->result = *result;
-    snprintf(copy->name, sizeof(copy->name), "%s", result->job_name != NULL ? result->job_name : "-");
+    snprintf(copy->name, sizeof(copy->name), "%s",
+             result->job_name != NULL ? result->job_name : "-");
     snprintf(copy->failure, sizeof(copy->failure), "%s",
              result->failure != NULL ? result->failure : "-");
     snprintf(copy->accumulators, sizeof(copy->accumulators), "%.*s",
@@ -332,7 +333,8 @@ static void bad_arguments__invalid_argument(struct scene *s)
     FAILS(s, PGK_ERR_INVALID_ARGUMENT,
           pgk_job_results_get(store, &result.job_id, NULL, NULL, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_job_results_list_dirty(store, NULL, NULL, &s->err));
-    FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_job_results_list_clean(NULL, copy_result, &copy, &s->err));
+    FAILS(s, PGK_ERR_INVALID_ARGUMENT,
+          pgk_job_results_list_clean(NULL, copy_result, &copy, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_job_results_purge(store, NULL, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_job_results_purge(NULL, &purged, &s->err));
     pgk_job_results_free(NULL);

@@ -225,7 +225,8 @@ static void five_tenures__epochs_only_rise(struct scene *s)
     WAIT_UNTIL(part_count(follower, "leader") > 1, WAIT_LONG_MS);
     for (const char *line; (line = recorder_seek(follower->recorder, "leader ", 100)) != NULL;) {
         if (strstr(line, " none") == NULL) {
-            int64_t next = strtoll(line + strlen("leader dispatcher ") + PGK_UUID_TEXT_SIZE, NULL, 10);
+            int64_t next =
+                strtoll(line + strlen("leader dispatcher ") + PGK_UUID_TEXT_SIZE, NULL, 10);
             assert_true(next >= epoch);
             epoch = next;
             told++;
@@ -398,8 +399,7 @@ static void slow_listener__changes_are_merged_and_the_last_counts(struct scene *
     struct slow *slow = scene_memory(s, sizeof(*slow));
     pgk_leader found;
     struct part *leader = lead_at(s, scene_open(s), "a");
-    struct part *follower =
-        scene_follow_hooked(s, scene_client(s), "dispatcher", be_slow, slow);
+    struct part *follower = scene_follow_hooked(s, scene_client(s), "dispatcher", be_slow, slow);
     WAIT_UNTIL(atomic_load(&slow->calls) == 1, WAIT_LONG_MS);
     for (int i = 0; i < 3; i++) {
         scene_depose_once(s, leader);

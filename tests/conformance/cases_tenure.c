@@ -77,8 +77,8 @@ static void confirm_after_close__refused(struct scene *s)
 {
     struct part *leader = scene_lead(s, scene_open(s), NULL);
     WORKS(s, pgk_election_close(leader->election, &s->err));
-    assert_int_not_equal(
-        pgk_election_confirm(leader->election, &leader->session_id, "a", &s->err), PGK_OK);
+    assert_int_not_equal(pgk_election_confirm(leader->election, &leader->session_id, "a", &s->err),
+                         PGK_OK);
     assert_true(strlen(s->err.message) > 8);
 }
 
@@ -232,6 +232,16 @@ static void resign__the_address_goes(struct scene *s)
     part_hears(follower, NULL);
 }
 
+static void without__resigned_and_granted_again(struct scene *s)
+{
+    struct part *leader = scene_lead(s, scene_open(s), NULL);
+    WORKS(s, pgk_election_resign(leader->election, &s->err));
+    part_revoked(leader);
+    assert_int_equal(part_granted(leader), 0);
+    assert_true(pgk_uuid_is_nil(&leader->session_id));
+    assert_true(part_leads(leader));
+}
+
 /* ------------------------------------------------------------------ tokens */
 
 static void token__is_of_the_present_tenure(struct scene *s)
@@ -282,8 +292,10 @@ static void refuse_token(struct scene *s, pgk_ha *ha, const pgk_token *token)
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_ha_job_graphs(ha, token, &graphs, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_ha_job_results(ha, token, &results, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_ha_job_registry(ha, token, &registry, &s->err));
-    FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_ha_checkpoints(ha, token, &options, &checkpoints, &s->err));
-    FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_ha_checkpoint_counter(ha, token, &job, &counter, &s->err));
+    FAILS(s, PGK_ERR_INVALID_ARGUMENT,
+          pgk_ha_checkpoints(ha, token, &options, &checkpoints, &s->err));
+    FAILS(s, PGK_ERR_INVALID_ARGUMENT,
+          pgk_ha_checkpoint_counter(ha, token, &job, &counter, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_ha_blobs(ha, token, &blobs, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_ha_cleanup_job(ha, token, &job, NULL, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_ha_cleanup_all(ha, token, NULL, &s->err));
@@ -347,7 +359,8 @@ static const struct conformance_case cases[] = {
     CASE(token_before_start_and_after_close__illegal_state),
     CASE(no_token__refused_by_every_store),
     CASE_NEEDS(zeroed_token__refused_by_every_store, BIT(FENCES)),
-    CASE(copy_of_unfenced__refused_by_every_store),
+    CASE_NEEDS(copy_of_unfenced__refused_by_every_store, BIT(FENCES)),
+    CASE_WITHOUT(without__resigned_and_granted_again, ELECTS),
     CASE_WITHOUT(without__token_is_the_default_one_and_works, FENCES),
 };
 AREA(tenure, cases);

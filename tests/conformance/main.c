@@ -7,13 +7,35 @@
  */
 #include "suite.h"
 
-const struct area *const areas[] = {};
+extern const struct area area_handles;
+extern const struct area area_election;
+extern const struct area area_tenure;
+extern const struct area area_fence;
+extern const struct area area_retrieval;
+extern const struct area area_graphs;
+extern const struct area area_events;
+extern const struct area area_results;
+extern const struct area area_registry;
+extern const struct area area_checkpoints;
+extern const struct area area_discards;
+extern const struct area area_counter;
+extern const struct area area_recovery;
+extern const struct area area_cleanup;
+extern const struct area area_blobs;
+extern const struct area area_control;
+
+const struct area *const areas[] = {
+    &area_handles,   &area_election,    &area_tenure,   &area_fence,
+    &area_retrieval, &area_graphs,      &area_events,   &area_results,
+    &area_registry,  &area_checkpoints, &area_discards, &area_counter,
+    &area_recovery,  &area_cleanup,     &area_blobs,    &area_control};
 const size_t area_count = sizeof(areas) / sizeof(areas[0]);
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: test_conformance postgres|embedded|standalone [--rounds N] [--only TEXT]"
-                    " | --list | --page PAGE\n");
+    fprintf(stderr,
+            "usage: test_conformance postgres|embedded|standalone [--rounds N] [--only TEXT]"
+            " | --list | --page PAGE\n");
     return 2;
 }
 

@@ -4,6 +4,10 @@
  */
 #include "modes.h"
 
+#include <pgkeeper/embedded.h>
+
+#include "wait.h"
+
 static const struct setting settings[MODE_SETTINGS] = {{NULL, NULL}};
 
 static const struct setting *get_settings(void)
@@ -13,8 +17,8 @@ static const struct setting *get_settings(void)
 
 static void depose(const char *cluster, const char *component)
 {
-    (void)cluster;
-    (void)component;
+    assert_int_equal(pgk_embedded_revoke(cluster, component, NULL), PGK_OK);
+    assert_int_equal(pgk_embedded_grant(cluster, component, NULL), PGK_OK);
 }
 
 const struct mode mode_embedded = {

@@ -23,7 +23,7 @@
 struct scene {
     const struct mode *mode;
     char cluster[64];
-    char elsewhere[64]; /* another cluster id */
+    char elsewhere[80]; /* another cluster id */
     pgk_error err;
     pgk_ha *handles[SCENE_HANDLES];
     int handle_count;
@@ -47,7 +47,8 @@ void scene_end(struct scene *s);
 /* Says which statuses were answered and wanted, and why. */
 void scene_expect(struct scene *s, pgk_status wanted, pgk_status answer, const char *call);
 /* Asserts that a call worked; it must fill s->err. */
-#define WORKS(s, call) scene_expect(s, PGK_OK, (memset(&(s)->err, 0xaa, sizeof((s)->err)), (call)), #call)
+#define WORKS(s, call)                                                                             \
+    scene_expect(s, PGK_OK, (memset(&(s)->err, 0xaa, sizeof((s)->err)), (call)), #call)
 /* Asserts that a call failed with that status, filled s->err, and says why in a sentence. */
 #define FAILS(s, wanted, call)                                                                     \
     scene_expect(s, wanted, (memset(&(s)->err, 0xaa, sizeof((s)->err)), (call)), #call)
@@ -65,7 +66,8 @@ void scene_forget(struct scene *s, const pgk_ha *ha);
 
 /* Makes and starts an election; the part has its hook set before, if any. */
 struct part *scene_contend(struct scene *s, pgk_ha *ha, const char *component);
-struct part *scene_contend_in(struct scene *s, pgk_ha *ha, const char *component, const char *group);
+struct part *scene_contend_in(struct scene *s, pgk_ha *ha, const char *component,
+                              const char *group);
 struct part *scene_contend_hooked(struct scene *s, pgk_ha *ha, const char *component,
                                   void (*hook)(struct part *part, const char *kind), void *user);
 struct part *scene_follow(struct scene *s, pgk_ha *ha, const char *component);

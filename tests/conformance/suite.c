@@ -178,9 +178,9 @@ int suite_run(const struct suite_options *options)
         int64_t begin_ns = wait_now_ns();
         make_plan(options, &plan);
         shuffle(&plan, seed);
-        failed = _cmocka_run_group_tests(
-            the_mode->name, plan.tests, plan.count, round == 0 ? start_mode : NULL,
-            round == options->rounds - 1 ? stop_mode : NULL);
+        failed = _cmocka_run_group_tests(the_mode->name, plan.tests, plan.count,
+                                         round == 0 ? start_mode : NULL,
+                                         round == options->rounds - 1 ? stop_mode : NULL);
         printf("%s, round %d: %zu cases run (%zu of them declared differences), %zu skipped by "
                "declaration, %d failed, %.1f s; PGK_TEST_SEED=%u\n",
                the_mode->name, round + 1, plan.count, plan.differences, plan.skipped, failed,

@@ -12,25 +12,26 @@
 struct conformance_case {
     const char *name;
     void (*run)(struct scene *s);
-    unsigned needs;   /* bits 1 << capability: all of them */
-    unsigned without; /* bits: the case is what modes do that lack one of these; no other mode runs it */
+    unsigned needs; /* bits 1 << capability: all of them */
+    unsigned
+        without; /* bits: the case is what modes do that lack one of these; no other mode runs it */
 };
 
 #define BIT(capability) (1U << (capability))
 /* In every mode. */
 #define CASE(function)                                                                             \
     {                                                                                              \
-        #function, function, 0, 0                                                                  \
+#function, function, 0, 0                                                                  \
     }
 /* In modes that have these (ELECTS | SHARES is BIT(ELECTS) | BIT(SHARES)). */
 #define CASE_NEEDS(function, bits)                                                                 \
     {                                                                                              \
-        #function, function, bits, 0                                                               \
+#function, function, bits, 0                                                               \
     }
 /* What a mode does that lacks this capability. */
 #define CASE_WITHOUT(function, capability)                                                         \
     {                                                                                              \
-        #function, function, 0, BIT(capability)                                                    \
+#function, function, 0, BIT(capability)                                                    \
     }
 
 struct area {
