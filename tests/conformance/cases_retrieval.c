@@ -214,7 +214,7 @@ static void five_tenures__epochs_only_rise(struct scene *s)
     struct part *leader = lead_at(s, scene_open(s), "a0");
     struct part *follower = scene_follow(s, scene_open(s), "dispatcher");
     for (int i = 1; i <= 5; i++) {
-        char address[8];
+        char address[16];
         snprintf(address, sizeof(address), "a%d", i);
         scene_depose_once(s, leader);
         part_confirm(leader, address);
@@ -449,7 +449,8 @@ static void without__the_configured_addresses_at_once(struct scene *s)
     expect_address(s, ha, PGK_COMPONENT_DISPATCHER, "master.example:6123");
     expect_address(s, ha, PGK_COMPONENT_RESOURCE_MANAGER, "master.example:6123");
     expect_address(s, ha, PGK_COMPONENT_REST_ENDPOINT, "rest.example:8081");
-    expect_address(s, ha, component, "UNKNOWN");
+    expect_address(s, ha, component, "master.example:6123");
+    expect_address(s, scene_open_with(s, "jobmanager.rpc.address", "", NULL), component, "UNKNOWN");
     expect_address(s, scene_client(s), PGK_COMPONENT_REST_ENDPOINT, "rest.example:8081");
 }
 

@@ -12,7 +12,8 @@ const struct declaration declarations[CAPABILITIES] = {
         {.what = "tells followers the address that the leader confirmed",
          .lacks[STANDALONE] =
              "Followers are told the address of the configuration at once, also when nobody leads; "
-             "confirming does nothing. A job master without one is at UNKNOWN."},
+             "confirming does nothing. Without one, job masters are at UNKNOWN and the others "
+             "nowhere."},
     [FENCES] = {.what = "refuses writes under the token of a former tenure",
                 .lacks[STANDALONE] =
                     "There is one tenure only, and its token, all zero, is good for ever."},

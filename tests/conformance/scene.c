@@ -27,14 +27,18 @@ static void remove_directory(struct scene *s)
     rmdir(s->dir);
 }
 
+static void free_things(struct things *things)
+{
+    while (things->count > 0) {
+        struct thing *thing = &things->list[--things->count];
+        thing->free(thing->thing);
+    }
+}
+
 void scene_end(struct scene *s)
 {
     process_free_all();
-    while (s->thing_count > 0) {
-        struct thing *thing = &s->things[--s->thing_count];
-        thing->free(thing->thing);
-    }
-    /* Handles first: no callback writes to a part any more. */
+    free_things(&s->stores);
     for (int i = 0; i < s->handle_count; i++) {
         pgk_ha_free(s->handles[i]);
     }
@@ -42,6 +46,7 @@ void scene_end(struct scene *s)
         part_free(&s->parts[i]);
         recorder_free(s->parts[i].recorder);
     }
+    free_things(&s->memory);
     remove_directory(s);
 }
 

@@ -29,12 +29,14 @@ struct scene {
     int handle_count;
     struct part parts[SCENE_PARTS]; /* each with a recorder of its own */
     int part_count;
-    /* Freed at the end, the last one first. */
-    struct thing {
-        void (*free)(void *thing);
-        void *thing;
-    } things[SCENE_THINGS];
-    int thing_count;
+    /* Freed at the end, the last one first: stores before the handles, memory once no callback can come any more. */
+    struct things {
+        struct thing {
+            void (*free)(void *thing);
+            void *thing;
+        } list[SCENE_THINGS];
+        int count;
+    } stores, memory;
     char dir[64]; /* of scene_path; "": not made yet */
     char path[4][128];
     int next_path;

@@ -1,10 +1,10 @@
 /* tests/conformance/scene_stores.c - see scene.h: stores of a case, freed with it, and small steps with them. */
 #include "scene.h"
 
-static void *later(struct scene *s, void (*release)(void *), void *thing)
+static void *keep(struct things *things, void (*release)(void *), void *thing)
 {
-    assert_in_range(s->thing_count, 0, SCENE_THINGS - 1);
-    s->things[s->thing_count++] = (struct thing){release, thing};
+    assert_in_range(things->count, 0, SCENE_THINGS - 1);
+    things->list[things->count++] = (struct thing){release, thing};
     return thing;
 }
 
@@ -42,7 +42,7 @@ void *scene_memory(struct scene *s, size_t bytes)
 {
     void *memory = calloc(1, bytes);
     assert_non_null(memory);
-    return later(s, free, memory);
+    return keep(&s->memory, free, memory);
 }
 
 static void free_ear(void *arg)
@@ -57,7 +57,7 @@ struct ear *scene_ear(struct scene *s)
     struct ear *ear = malloc(sizeof(*ear));
     assert_non_null(ear);
     ear_open(ear);
-    return later(s, free_ear, ear);
+    return keep(&s->memory, free_ear, ear);
 }
 
 pgk_job_graphs *scene_graphs_listening(struct scene *s, pgk_ha *ha, const pgk_token *token,
@@ -74,7 +74,7 @@ pgk_job_graphs *scene_graphs_listening(struct scene *s, pgk_ha *ha, const pgk_to
         ear->user = user;
     }
     WORKS(s, pgk_ha_job_graphs(ha, token, &store, &s->err));
-    later(s, free_graphs, store);
+    keep(&s->stores, free_graphs, store);
     WORKS(s, pgk_job_graphs_start(store, ear != NULL ? &listener : NULL, &s->err));
     return store;
 }
@@ -88,14 +88,14 @@ pgk_job_results *scene_results(struct scene *s, pgk_ha *ha, const pgk_token *tok
 {
     pgk_job_results *store = NULL;
     WORKS(s, pgk_ha_job_results(ha, token, &store, &s->err));
-    return later(s, free_results, store);
+    return keep(&s->stores, free_results, store);
 }
 
 pgk_job_registry *scene_registry(struct scene *s, pgk_ha *ha, const pgk_token *token)
 {
     pgk_job_registry *registry = NULL;
     WORKS(s, pgk_ha_job_registry(ha, token, &registry, &s->err));
-    return later(s, free_registry, registry);
+    return keep(&s->stores, free_registry, registry);
 }
 
 pgk_checkpoints *scene_checkpoints(struct scene *s, pgk_ha *ha, const pgk_token *token,
@@ -108,7 +108,7 @@ pgk_checkpoints *scene_checkpoints(struct scene *s, pgk_ha *ha, const pgk_token 
                                        .discard = discard,
                                        .user = user};
     WORKS(s, pgk_ha_checkpoints(ha, token, &options, &store, &s->err));
-    return later(s, free_checkpoints, store);
+    return keep(&s->stores, free_checkpoints, store);
 }
 
 pgk_checkpoint_counter *scene_counter(struct scene *s, pgk_ha *ha, const pgk_token *token)
@@ -116,14 +116,14 @@ pgk_checkpoint_counter *scene_counter(struct scene *s, pgk_ha *ha, const pgk_tok
     pgk_checkpoint_counter *counter = NULL;
     pgk_uuid job = job_of(1);
     WORKS(s, pgk_ha_checkpoint_counter(ha, token, &job, &counter, &s->err));
-    return later(s, free_counter, counter);
+    return keep(&s->stores, free_counter, counter);
 }
 
 pgk_blobs *scene_blobs(struct scene *s, pgk_ha *ha, const pgk_token *token)
 {
     pgk_blobs *blobs = NULL;
     WORKS(s, pgk_ha_blobs(ha, token, &blobs, &s->err));
-    return later(s, free_blobs, blobs);
+    return keep(&s->stores, free_blobs, blobs);
 }
 
 /* ------------------------------------------------------------------ small steps */
