@@ -212,6 +212,15 @@ static void token_of_another_cluster__refused(struct scene *s)
     refuses(s, here, &token);
 }
 
+static void without__token_of_another_cluster__is_good_while_it_leads(struct scene *s)
+{
+    pgk_token token;
+    pgk_uuid job = job_of(1);
+    scene_lead(s, scene_open_with(s, "high-availability.cluster-id", s->elsewhere, NULL), &token);
+    pgk_job_registry *registry = scene_registry(s, scene_open(s), &token);
+    WORKS(s, pgk_job_registry_set_running(registry, &job, &s->err));
+}
+
 static void forged_epoch__refused(struct scene *s)
 {
     pgk_token token;
@@ -323,7 +332,8 @@ static const struct conformance_case cases[] = {
     CASE_NEEDS(present_token__every_store_works, FENCED),
     CASE_NEEDS(resigned__its_token_is_of_the_past, FENCED),
     CASE_NEEDS(closed_and_taken_over__its_token_is_of_the_past, FENCED),
-    CASE_NEEDS(token_of_another_cluster__refused, FENCED),
+    CASE_NEEDS(token_of_another_cluster__refused, FENCED | BIT(FOREIGN)),
+    CASE_WITHOUT(without__token_of_another_cluster__is_good_while_it_leads, FOREIGN),
     CASE_NEEDS(forged_epoch__refused, FENCED),
     CASE_NEEDS(groups__lose_their_tokens_apart, FENCED),
     CASE_NEEDS(token_in_another_handle__works_while_its_tenure_lasts, FENCED),

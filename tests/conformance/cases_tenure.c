@@ -214,9 +214,11 @@ static void resign_once(struct part *part, const char *kind)
 static void resign_inside_grant__revoked_and_another_leads(struct scene *s)
 {
     struct resigning *resigning = scene_memory(s, sizeof(*resigning));
+    struct part *other = scene_lead(s, scene_open(s), NULL);
     struct part *leader =
         scene_contend_hooked(s, scene_open(s), "dispatcher", resign_once, resigning);
-    struct part *other = scene_contend(s, scene_open(s), "dispatcher");
+    scene_await_contender(s, 1);
+    WORKS(s, pgk_election_resign(other->election, &s->err));
     part_revoked(leader);
     assert_int_equal(resigning->status, PGK_OK);
     part_granted(other);

@@ -15,6 +15,7 @@ enum capability {
     ELECTS,    /* one of several contenders leads, and may lose it */
     PUBLISHES, /* the address that the leader confirms is what followers are told */
     FENCES,    /* the past is told from the present by tokens */
+    FOREIGN,   /* a token of another cluster id is known as such */
     GRAPHS,    /* the job graph store stores */
     BLOBS,     /* the blob store stores */
     SHARES,    /* handles of one cluster id see the same */
