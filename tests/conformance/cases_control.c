@@ -21,7 +21,7 @@ static void revoked__leaderless_until_granted(struct scene *s)
     revoke(s, "dispatcher");
     assert_false(part_leads(leader)); /* as soon as it returns */
     part_revoked(leader);
-    wait_pause_ms(100);
+    scene_quiet(s);
     assert_int_equal(part_count(leader, "grant") + part_count(other, "grant"), 1);
     grant(s, "dispatcher");
     WAIT_UNTIL(part_count(leader, "grant") + part_count(other, "grant") == 2, WAIT_LONG_MS);
@@ -57,7 +57,7 @@ static void revoked_twice_and_granted_once__leads(struct scene *s)
     grant(s, "dispatcher");
     part_granted(leader);
     grant(s, "dispatcher"); /* granting what was not revoked: nothing */
-    wait_pause_ms(50);
+    scene_quiet(s);
     assert_int_equal(part_count(leader, "grant"), 2);
     assert_int_equal(part_count(leader, "revoke"), 1);
 }
@@ -67,7 +67,7 @@ static void revoked_before_anybody_contends__waits(struct scene *s)
     pgk_ha *ha = scene_open(s);
     revoke(s, "dispatcher");
     struct part *part = scene_contend(s, ha, "dispatcher");
-    wait_pause_ms(100);
+    scene_quiet(s);
     assert_int_equal(part_count(part, "grant"), 0);
     grant(s, "dispatcher");
     part_granted(part);

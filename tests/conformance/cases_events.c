@@ -1,9 +1,6 @@
 /* tests/conformance/cases_events.c - contract 4, what the listener of a job graph store hears of others, and what not. */
 #include "suite.h"
 
-/* Longer than a change takes to be told: after something else was. */
-#define QUIET_MS 100
-
 struct pair {
     pgk_ha *ha;
     pgk_ha *other_ha;
@@ -28,7 +25,7 @@ static void hear_the_last(struct scene *s, struct pair *p)
     pgk_uuid job = job_of(999);
     put_graph(s, p->other, 999, "last");
     EAR_WAIT(p->ear, true, &job, 1);
-    wait_pause_ms(QUIET_MS);
+    scene_quiet(s);
 }
 
 static void bad_listener__invalid_argument(struct scene *s)
@@ -64,7 +61,7 @@ static void there_before_start__added_once(struct scene *s)
     put_graph(s, scene_graphs(s, ha, PGK_UNFENCED), 1, "graph");
     scene_graphs_listening(s, scene_open(s), PGK_UNFENCED, ear);
     EAR_WAIT(ear, true, &job, 1);
-    wait_pause_ms(QUIET_MS);
+    scene_quiet(s);
     assert_int_equal(ear_total(ear), 1);
 }
 
@@ -193,7 +190,7 @@ static void stopped__nothing_more_is_told(struct scene *s)
     WORKS(s, pgk_job_graphs_stop(p.store, &s->err));
     put_graph(s, p.other, 1, "graph");
     EAR_WAIT(ear, true, &job, 1);
-    wait_pause_ms(QUIET_MS);
+    scene_quiet(s);
     assert_int_equal(ear_total(p.ear), 0);
 }
 
@@ -218,7 +215,7 @@ static void stopped_inside_its_callback__nothing_more_is_told(struct scene *s)
     p.ear->user = p.store;
     WORKS(s, pgk_job_graphs_start(p.store, &listener, &s->err));
     WAIT_UNTIL(ear_total(p.ear) >= 1, WAIT_LONG_MS);
-    wait_pause_ms(QUIET_MS);
+    scene_quiet(s);
     assert_int_equal(ear_total(p.ear), 1);
 }
 
@@ -231,7 +228,7 @@ static void started_twice__the_first_listener_stays(struct scene *s)
     WORKS(s, pgk_job_graphs_start(p.store, &listener, &s->err));
     put_graph(s, p.other, 1, "graph");
     EAR_WAIT(p.ear, true, &job, 1);
-    wait_pause_ms(QUIET_MS);
+    scene_quiet(s);
     assert_int_equal(ear_total(ear), 0);
 }
 
@@ -272,7 +269,7 @@ static void dispatch_manual__told_where_dispatched(struct scene *s)
     pgk_ha *ha = scene_open_with(s, "dispatch", "manual", NULL);
     scene_graphs_listening(s, ha, PGK_UNFENCED, ear);
     put_graph(s, scene_graphs(s, scene_open(s), PGK_UNFENCED), 1, "graph");
-    wait_pause_ms(QUIET_MS);
+    scene_quiet(s);
     assert_int_equal(ear_total(ear), 0);
     for (int64_t end = wait_now_ns() + WAIT_LONG_MS * WAIT_NS_PER_MS;
          ear_total(ear) == 0 && wait_now_ns() < end; wait_pause_ms(2)) {
@@ -296,7 +293,7 @@ static void without__nothing_is_told(struct scene *s)
     struct ear *ear = scene_ear(s);
     scene_graphs_listening(s, ha, PGK_UNFENCED, ear);
     put_graph(s, scene_graphs(s, ha, PGK_UNFENCED), 1, "graph");
-    wait_pause_ms(QUIET_MS);
+    scene_quiet(s);
     assert_int_equal(ear_total(ear), 0);
 }
 

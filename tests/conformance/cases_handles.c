@@ -165,7 +165,7 @@ static void closed__no_callback_comes_any_more(struct scene *s)
     PART_WAIT(follower, "leader", 1);
     WORKS(s, pgk_ha_close(ha, &s->err));
     size_t told = recorder_count(leader->recorder, "") + recorder_count(follower->recorder, "");
-    wait_pause_ms(100);
+    scene_quiet(s);
     assert_int_equal(recorder_count(leader->recorder, "") + recorder_count(follower->recorder, ""),
                      told);
     assert_int_equal(part_count(leader, "revoke"), 1);
@@ -333,7 +333,7 @@ static void dispatch_manual__callbacks_only_in_the_loop(struct scene *s)
     pthread_t self = pthread_self();
     pgk_ha *ha = scene_open_with(s, "dispatch", "manual", NULL);
     struct part *part = scene_contend_hooked(s, ha, "dispatcher", note_thread, &self);
-    wait_pause_ms(100);
+    scene_quiet(s);
     assert_int_equal(part_count(part, "grant"), 0);
     loop_until(s, ha, part, "grant", 1);
     assert_true(part_leads(part));

@@ -97,7 +97,7 @@ static void no_leader__nothing_is_said(struct scene *s)
 {
     pgk_leader leader;
     struct part *follower = scene_follow(s, scene_open(s), "dispatcher");
-    wait_pause_ms(200);
+    scene_quiet(s);
     assert_int_equal(part_count(follower, "leader"), 0);
     FAILS(s, PGK_ERR_NOT_FOUND, pgk_retriever_get(follower->retriever, &leader, &s->err));
 }
@@ -107,7 +107,7 @@ static void started_late__announces_the_present_leader(struct scene *s)
     struct part *leader = lead_at(s, scene_open(s), "a");
     struct part *follower = scene_follow(s, scene_open(s), "dispatcher");
     assert_int_equal(part_hears(follower, "a"), leader->epoch);
-    wait_pause_ms(100);
+    scene_quiet(s);
     assert_int_equal(part_count(follower, "leader"), 1);
 }
 
@@ -127,7 +127,7 @@ static void granted_but_not_confirmed__nothing_is_said(struct scene *s)
 {
     struct part *follower = scene_follow(s, scene_open(s), "dispatcher");
     struct part *leader = scene_lead(s, scene_open(s), NULL);
-    wait_pause_ms(150);
+    scene_quiet(s);
     assert_int_equal(part_count(follower, "leader"), 0);
     part_confirm(leader, "a");
     part_hears(follower, "a");
@@ -139,7 +139,7 @@ static void confirmed_again__not_announced_again(struct scene *s)
     struct part *follower = scene_follow(s, scene_open(s), "dispatcher");
     part_hears(follower, "a");
     part_confirm(leader, "a");
-    wait_pause_ms(150);
+    scene_quiet(s);
     assert_int_equal(part_count(follower, "leader"), 1);
 }
 
@@ -187,7 +187,7 @@ static void leader_closed_without_successor__gone_once(struct scene *s)
     scene_close(s, ha);
     part_hears(follower, NULL);
     FAILS(s, PGK_ERR_NOT_FOUND, pgk_retriever_get(follower->retriever, &found, &s->err));
-    wait_pause_ms(150);
+    scene_quiet(s);
     assert_int_equal(part_count(follower, "leader"), 2);
 }
 
@@ -329,7 +329,7 @@ static void stopped__nothing_more_is_told(struct scene *s)
     WORKS(s, pgk_retriever_stop(stopped->retriever, &s->err));
     WORKS(s, pgk_election_close(leader->election, &s->err));
     part_hears(other, NULL);
-    wait_pause_ms(50);
+    scene_quiet(s);
     assert_int_equal(part_count(stopped, "leader"), 1);
 }
 
@@ -461,7 +461,7 @@ static void without__what_is_confirmed_is_not_told(struct scene *s)
     part_hears(follower, "master.example:6123");
     struct part *leader = lead_at(s, ha, "elsewhere");
     WORKS(s, pgk_election_close(leader->election, &s->err));
-    wait_pause_ms(100);
+    scene_quiet(s);
     assert_int_equal(part_count(follower, "leader"), 1);
 }
 

@@ -22,4 +22,10 @@ static void depose(const char *cluster, const char *component)
 }
 
 const struct mode mode_embedded = {
-    .name = "embedded", .id = EMBEDDED, .settings = get_settings, .depose = depose};
+    .name = "embedded",
+    .id = EMBEDDED,
+    .quiet_ms = 40,
+    .lease_ms = 150,
+    .settings = get_settings,
+    .depose = depose,
+};

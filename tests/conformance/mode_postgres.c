@@ -46,6 +46,8 @@ static void await_contender(const char *cluster, const char *member)
 const struct mode mode_postgres = {
     .name = "postgres",
     .id = POSTGRES,
+    .quiet_ms = 150,
+    .lease_ms = 1300,
     .start = start,
     .stop = stop,
     .settings = get_settings,

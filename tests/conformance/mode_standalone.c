@@ -17,4 +17,9 @@ static const struct setting *get_settings(void)
 }
 
 const struct mode mode_standalone = {
-    .name = "standalone", .id = STANDALONE, .settings = get_settings};
+    .name = "standalone",
+    .id = STANDALONE,
+    .quiet_ms = 40,
+    .lease_ms = 150,
+    .settings = get_settings,
+};

@@ -41,6 +41,8 @@ struct setting {
 struct mode {
     const char *name; /* high-availability.type */
     enum mode_id id;
+    int quiet_ms; /* what has not been told by then is not told */
+    int lease_ms; /* longer than leadership lasts without a sign of life */
     /* Before the first case and after the last one; NULL: nothing to do. */
     void (*start)(void);
     void (*stop)(void);

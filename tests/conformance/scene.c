@@ -225,6 +225,11 @@ void scene_depose_once(struct scene *s, struct part *part)
     part_granted(part);
 }
 
+void scene_quiet(const struct scene *s)
+{
+    wait_pause_ms(s->mode->quiet_ms);
+}
+
 void scene_await_contender(struct scene *s, int member)
 {
     char name[16];

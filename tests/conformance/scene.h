@@ -88,6 +88,8 @@ int64_t part_hears(struct part *part, const char *address);
 void scene_depose(struct scene *s, struct part *part);
 /* Ends it, and waits for the next grant of the same part. */
 void scene_depose_once(struct scene *s, struct part *part);
+/* Lets pass the time after which what has not been told is not told. */
+void scene_quiet(const struct scene *s);
 /* Waits until the n-th handle's member waits for leadership. */
 void scene_await_contender(struct scene *s, int member);
 
