@@ -120,7 +120,8 @@ PGK_API bool pgk_election_has_leadership(const pgk_election *election, const pgk
 
 /*
  * Until when has_leadership(session_id) is certain to be true if nothing else ends the tenure:
- * nanoseconds of CLOCK_BOOTTIME; 0 when it is false now. Each heartbeat moves it on. For callers
+ * nanoseconds of CLOCK_BOOTTIME; 0 when it is false now. Each heartbeat moves it on. INT64_MAX
+ * where there is no lease: in the embedded and the standalone mode. For callers
  * that guard something outside the process. No I/O, no lock, any thread. Since 0.1.
  */
 PGK_API int64_t pgk_election_deadline_ns(const pgk_election *election, const pgk_uuid *session_id);
@@ -141,7 +142,8 @@ PGK_API pgk_status pgk_election_token(const pgk_election *election, pgk_token *r
  * Gives the leadership of the group to another contender, and goes on contending. The revoke
  * callbacks of the group run, then the lock is freed. Returns at once. For one session timeout this
  * process stands back, so that another one, if there is one, takes over; if none does it leads
- * again. PGK_ERR_ILLEGAL_STATE when the group does not lead here. Since 0.1.
+ * again. (In embedded mode it takes its place behind all others, without a time; in standalone mode
+ * it leads again at once.) PGK_ERR_ILLEGAL_STATE when the group does not lead here. Since 0.1.
  */
 PGK_API pgk_status pgk_election_resign(pgk_election *election, pgk_error *err);
 

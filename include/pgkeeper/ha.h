@@ -1,6 +1,14 @@
 /*
  * pgkeeper/ha.h - the handle: one per process and cluster, from which all services come.
  *
+ * What keeps leadership and what is stored is for high-availability.type to say. `postgres`, the
+ * default: the database; what headers say of sessions, heartbeats and leases is about this mode.
+ * `embedded`: the memory of this process, among all handles opened with one cluster id, see
+ * pgkeeper/embedded.h; leadership is lost by closing, resigning or such a call alone. `standalone`
+ * and `none`: one master, fixed leaders; each contender is granted at its start, with the nil session
+ * id and epoch 0, addresses are those of the configuration, and confirming one publishes nothing. In
+ * these no call blocks for a server, and fork takes nothing along.
+ *
  * A handle may be used from any number of threads. It runs at most two threads of its own: the
  * keeper (all background connections) and the notifier (the application's callbacks), plus one for
  * each connection while it is being made, so that names and logins never delay a heartbeat. With
@@ -45,8 +53,9 @@ PGK_API void pgk_component_of_job(const pgk_uuid *job_id, char out[PGK_JOB_COMPO
  * PGK_ERR_CONFIG, PGK_ERR_ACCESS (login, TLS, missing database, permission), PGK_ERR_SCHEMA
  * (missing, too old, too new: the message names the command to run), PGK_ERR_UNSUPPORTED (server
  * before 14, a transaction pooler), PGK_ERR_CONNECTION or PGK_ERR_TIMEOUT when the time is up,
- * PGK_ERR_NO_MEMORY. Nothing is left behind on error. A DBA sees the process in the view
- * stat_contenders once it contends, and its sessions as application_name
+ * PGK_ERR_NO_MEMORY. In the other modes it does not block; in `standalone` a host name of the
+ * configuration that is none is PGK_ERR_CONFIG. Nothing is left behind on error. A DBA sees the
+ * process in the view stat_contenders once it contends, and its sessions as application_name
  * pgkeeper:<cluster>:<role>:<id>. Since 0.1.
  */
 PGK_API pgk_status pgk_ha_open(const pgk_config *config, pgk_ha **ret_ha, pgk_error *err);

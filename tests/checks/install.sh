@@ -41,6 +41,7 @@ while read -r -a example; do
         -o "$scratch/example" $(pkg-config --cflags --libs pgkeeper) -pthread 2>&1 || true)"
 done <<'EXAMPLES'
 master.c jobs.c files.c
+embedded.c jobs.c files.c
 follower.c
 EXAMPLES
 

@@ -20,6 +20,7 @@ struct backend_group {
     bool joined;
     bool leads;
     bool awaits_revoked;
+    LIST_HEAD(, backend_component) components;
 };
 
 struct backend_watch {
@@ -139,6 +140,7 @@ static void script_leave(struct backend *backend, struct backend_group *group)
 {
     must(group->joined, "leave what was joined");
     must(!group->awaits_revoked, "revoked() before leave");
+    must(LIST_EMPTY(&group->components), "all contenders depart before leave");
     if (group->leads) {
         tenure_end(group->tenure);
     }
@@ -172,6 +174,27 @@ static void script_revoked(struct backend *backend, struct backend_group *group)
     must(group->awaits_revoked, "revoked() once, and only after an orderly end");
     group->awaits_revoked = false;
     backend->counts.revoked++;
+}
+
+static void script_attend(struct backend *backend, struct backend_group *group,
+                          struct backend_component *component)
+{
+    const struct backend_component *other;
+    must(!backend->closed && group->joined, "contenders come to what was joined");
+    LIST_FOREACH(other, &group->components, link)
+    {
+        must(other != component, "a contender comes once");
+    }
+    LIST_INSERT_HEAD(&group->components, component, link);
+}
+
+static void script_depart(struct backend *backend, struct backend_group *group,
+                          struct backend_component *component)
+{
+    (void)backend;
+    must(group->joined && !LIST_EMPTY(&group->components) && component->name[0] != '\0',
+         "a contender departs from what it came to");
+    LIST_REMOVE(component, link);
 }
 
 static pgk_status script_confirm(struct backend *backend, const char *group_name,
@@ -237,6 +260,8 @@ const struct backend_ops scripted_backend = {.name = "scripted",
                                              .leave = script_leave,
                                              .resign = script_resign,
                                              .revoked = script_revoked,
+                                             .attend = script_attend,
+                                             .depart = script_depart,
                                              .confirm = script_confirm,
                                              .withdraw = script_withdraw,
                                              .watch = script_watch,

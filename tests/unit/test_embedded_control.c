@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "inproc.h"
+#include "services/handle.h"
 
 #define DISPATCHER PGK_COMPONENT_DISPATCHER
 #define MANAGER PGK_COMPONENT_RESOURCE_MANAGER
@@ -45,16 +46,34 @@ static pgk_status write_result(pgk_job_results *results)
 
 /* ------------------------------------------------------------------ what a revoke does */
 
+static atomic_bool let_go;
+
+static void hold(struct actor *actor)
+{
+    (void)actor;
+    while (!atomic_load(&let_go)) {
+        wait_pause_ms(1);
+    }
+}
+
+/* All of it holds before the revoke callback has returned. */
 static void test_revoke__leader__leads_no_more_when_it_returns(void **state)
 {
     (void)state;
-    struct member *member = join("at once", "here");
+    struct member *member = open_member("at once", "process");
     struct actor *a = &member->a[0];
+    struct member *client = member_new(inproc_open_client("embedded", "at once", NULL));
     pgk_token token;
     pgk_leader seen;
-    actor_follow(&member->a[1], member->ha, DISPATCHER);
-    ACTOR_WAIT(&member->a[1], TAPE_LEADER, 1);
+    atomic_store(&let_go, false);
+    a->hook = hold;
+    a->hook_kind = TAPE_REVOKE;
+    actor_contend(a, member->ha, DISPATCHER, NULL);
+    actor_follow(&client->a[0], client->ha, DISPATCHER);
+    ACTOR_WAIT(a, TAPE_GRANT, 1);
     assert_int_equal(pgk_election_token(a->election, &token, NULL), PGK_OK);
+    assert_int_equal(pgk_election_confirm(a->election, &token.session_id, "here", NULL), PGK_OK);
+    ACTOR_WAIT(&client->a[0], TAPE_LEADER, 1);
     pgk_job_results *results = open_results(member, &token);
     assert_int_equal(write_result(results), PGK_OK);
     assert_int_equal(pgk_embedded_revoke("at once", DISPATCHER, NULL), PGK_OK);
@@ -62,11 +81,18 @@ static void test_revoke__leader__leads_no_more_when_it_returns(void **state)
     assert_int_equal(write_result(results), PGK_ERR_FENCED);
     assert_int_equal(pgk_election_confirm(a->election, &token.session_id, "here", NULL),
                      PGK_ERR_FENCED);
+    /* One that had passed the checks of the services before it was revoked. */
+    assert_int_equal(
+        member->ha->ops->confirm(member->ha->backend, "master", &token, DISPATCHER, "here", NULL),
+        PGK_ERR_FENCED);
     ACTOR_WAIT(a, TAPE_REVOKE, 1);
-    ACTOR_WAIT(&member->a[1], TAPE_NO_LEADER, 1);
-    assert_int_equal(pgk_retriever_get(member->a[1].retriever, &seen, NULL), PGK_ERR_NOT_FOUND);
+    ACTOR_WAIT(&client->a[0], TAPE_NO_LEADER, 1);
+    assert_int_equal(pgk_retriever_get(client->a[0].retriever, &seen, NULL), PGK_ERR_NOT_FOUND);
+    assert_int_equal(write_result(results), PGK_ERR_FENCED);
+    atomic_store(&let_go, true);
     pgk_job_results_free(results);
     member_free(member);
+    member_free(client);
 }
 
 static void test_revoke__others_contend__nobody_leads_until_it_is_granted(void **state)
@@ -271,6 +297,7 @@ static void test_control__races_with_close__a_thousand_times(void **state)
             actor_confirms(&members[i]->a[0], "here");
             actor_contend(&members[i]->a[0], members[i]->ha, DISPATCHER, NULL);
             actor_contend(&members[i]->a[1], members[i]->ha, MANAGER, NULL);
+            actor_follow(&members[i]->a[2], members[i]->ha, DISPATCHER);
         }
         while (round % 4 < 2 && actor_count(&members[0]->a[0], TAPE_GRANT) == 0) {
             sched_yield(); /* when something leads, and as it comes */

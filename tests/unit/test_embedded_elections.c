@@ -132,11 +132,16 @@ static void *close_election(void *user)
     return NULL;
 }
 
-/* A successor leads when the revoke of its predecessor has returned, not before. */
-static void test_elections__revoke_callback_runs__nobody_leads_yet(void **state)
+static void *resign(void *user)
 {
-    (void)state;
-    pthread_t closer;
+    pgk_election_resign(((struct actor *)user)->election, NULL);
+    return NULL;
+}
+
+/* A successor leads when the revoke of its predecessor has returned, not before. */
+static void expect_nobody_leads_meanwhile(void *(*leave)(void *user))
+{
+    pthread_t leaver;
     struct member *first = member_new(inproc_open("embedded", "revoking", NULL));
     atomic_store(&let_go, false);
     first->a[0].hook = hold;
@@ -144,16 +149,23 @@ static void test_elections__revoke_callback_runs__nobody_leads_yet(void **state)
     actor_contend(&first->a[0], first->ha, COMPONENT, NULL);
     struct member *second = join("revoking", NULL);
     ACTOR_WAIT(&first->a[0], TAPE_GRANT, 1);
-    assert_int_equal(pthread_create(&closer, NULL, close_election, &first->a[0]), 0);
+    assert_int_equal(pthread_create(&leaver, NULL, leave, &first->a[0]), 0);
     ACTOR_WAIT(&first->a[0], TAPE_REVOKE, 1);
     wait_pause_ms(30);
     assert_int_equal(actor_count(&second->a[0], TAPE_GRANT), 0);
     assert_false(actor_leads(&second->a[0]));
     atomic_store(&let_go, true);
     ACTOR_WAIT(&second->a[0], TAPE_GRANT, 1);
-    pthread_join(closer, NULL);
+    pthread_join(leaver, NULL);
     member_free(first);
     member_free(second);
+}
+
+static void test_elections__revoke_callback_runs__nobody_leads_yet(void **state)
+{
+    (void)state;
+    expect_nobody_leads_meanwhile(close_election);
+    expect_nobody_leads_meanwhile(resign);
 }
 
 /* ------------------------------------------------------------------ replacement */
