@@ -87,9 +87,9 @@ static void client_handle__gives_retrievers_and_no_elections(struct scene *s)
     scene_follow(s, client, "dispatcher");
 }
 
-static void fifty_times_opened_and_closed__works_on(struct scene *s)
+static void twenty_times_opened_and_closed__works_on(struct scene *s)
 {
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 20; i++) {
         pgk_ha *ha = NULL;
         pgk_config *config = scene_config(s);
         WORKS(s, pgk_ha_open(config, &ha, &s->err));
@@ -474,7 +474,7 @@ static const struct conformance_case cases[] = {
     CASE(type_in_capitals__is_the_mode),
     CASE(two_handles_of_one_cluster__both_work),
     CASE(client_handle__gives_retrievers_and_no_elections),
-    CASE(fifty_times_opened_and_closed__works_on),
+    CASE(twenty_times_opened_and_closed__works_on),
     CASE(closed_twice__fine),
     CASE(closed__used_everywhere_it_is_illegal_state),
     CASE(closed__no_store_can_be_opened),

@@ -44,8 +44,8 @@ static void print_sentences(enum mode_id mode)
     printf("\nWhat `%s` does instead:\n\n", modes[mode]->name);
     for (size_t i = 0; i < CAPABILITIES; i++) {
         if (declarations[i].lacks[mode] != NULL) {
-            printf("-");
-            print_wrapped(declarations[i].lacks[mode], 1);
+            printf("- *%s*:", declarations[i].what);
+            print_wrapped(declarations[i].lacks[mode], strlen(declarations[i].what) + 5);
         }
     }
 }
