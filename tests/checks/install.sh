@@ -43,6 +43,7 @@ done <<'EXAMPLES'
 master.c jobs.c files.c
 embedded.c jobs.c files.c
 follower.c
+event_loop.c
 EXAMPLES
 
 # With the build's own generator: cmake's default is make, which need not be installed.

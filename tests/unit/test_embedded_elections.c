@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "inproc.h"
+#include "services/handle.h"
 
 #define COMPONENT PGK_COMPONENT_DISPATCHER
 
@@ -166,6 +167,26 @@ static void test_elections__revoke_callback_runs__nobody_leads_yet(void **state)
     (void)state;
     expect_nobody_leads_meanwhile(close_election);
     expect_nobody_leads_meanwhile(resign);
+}
+
+/* Whose turn it is leaves before its keeper has come to it: the turn is the next one's. */
+static void test_elections__left_before_it_led__the_next_one_leads(void **state)
+{
+    (void)state;
+    struct member *first = member_new(inproc_open("embedded", "passed", NULL));
+    struct tenure tenure = {0};
+    struct backend_group *group = NULL;
+    pgk_ha *ha = first->ha;
+    pthread_mutex_lock(&ha->lock); /* its keeper can do nothing */
+    assert_int_equal(ha->ops->join(ha->backend, "master", &tenure, NULL, &group, NULL), PGK_OK);
+    struct member *second = join("passed", NULL);
+    wait_pause_ms(20);
+    assert_int_equal(actor_count(&second->a[0], TAPE_GRANT), 0);
+    ha->ops->leave(ha->backend, group);
+    pthread_mutex_unlock(&ha->lock);
+    ACTOR_WAIT(&second->a[0], TAPE_GRANT, 1);
+    member_free(first);
+    member_free(second);
 }
 
 /* ------------------------------------------------------------------ replacement */
@@ -412,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_elections__resigned_alone__leads_again_in_a_new_tenure),
         cmocka_unit_test(test_elections__nobody_contends_meanwhile__epochs_rise_all_the_same),
         cmocka_unit_test(test_elections__revoke_callback_runs__nobody_leads_yet),
+        cmocka_unit_test(test_elections__left_before_it_led__the_next_one_leads),
         cmocka_unit_test(
             test_elections__slots_are_replaced__there_is_a_leader_and_never_an_old_address),
         cmocka_unit_test(test_elections__process_scope__all_components_have_one_tenure),

@@ -215,6 +215,8 @@ void contend_leave(struct backend *backend, struct backend_group *contender)
     if (group->holder == contender) {
         leaders_clear(backend->space, group);
         let_go(contender);
+    } else {
+        offer(group); /* it may have been its turn */
     }
     free_if_deserted(group);
     unlock(backend);

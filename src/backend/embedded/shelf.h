@@ -17,7 +17,7 @@
 struct space;
 struct shelf;
 struct graph;  /* graphs.h */
-struct result; /* results.c */
+struct result; /* results.h */
 struct blob;   /* blobs.h */
 
 enum checkpoint_state { CHECKPOINT_COMPLETED, CHECKPOINT_DISCARDING, CHECKPOINT_RETAINED };
