@@ -958,7 +958,7 @@ COMMENT ON FUNCTION kick(text, text) IS 'Ends the session that leads a component
 
 -- A function, because a server in recovery refuses to read an unlogged table, and the views are to be had there too.
 CREATE FUNCTION unentered_tenures() RETURNS SETOF tenure
-LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+LANGUAGE plpgsql STABLE ROWS 10 SET search_path FROM CURRENT
 AS $$
 BEGIN
     IF NOT pg_is_in_recovery() THEN
@@ -980,8 +980,8 @@ present AS (
            l.heartbeat_ms, l.lease_ms, l.session_timeout_ms, l.grace_ms, l.handover_to, l.handover_until, true AS entered
       FROM leadership l WHERE NOT EXISTS (SELECT FROM unentered_tenures() t WHERE t.leadership_id = l.id)
     UNION ALL
-    SELECT l.id, l.cluster_id, l.group_name, t.epoch, t.session_id, t.member_id, t.granted_at, NULL, t.take_over_mode,
-           t.heartbeat_ms, t.lease_ms, t.session_timeout_ms, greatest(t.grace_ms, l.grace_ms), NULL, NULL, false
+    SELECT l.id, l.cluster_id, l.group_name, t.epoch, t.session_id, t.member_id, t.granted_at, NULL AS released_at, t.take_over_mode,
+           t.heartbeat_ms, t.lease_ms, t.session_timeout_ms, greatest(t.grace_ms, l.grace_ms), NULL AS handover_to, NULL AS handover_until, false
       FROM leadership l JOIN unentered_tenures() t ON t.leadership_id = l.id)
 SELECT l.cluster_id, l.group_name, r.component, CASE WHEN l.entered THEN r.address END AS address,
        CASE WHEN l.session_id IS NULL THEN 'never led'

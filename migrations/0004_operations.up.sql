@@ -43,7 +43,12 @@ BEGIN
     END IF;
     -- Standbys that read "released" try at once; the others within a second.
     PERFORM announce(before.cluster_id, 'released ' || l.id) FROM leadership l
-      WHERE l.cluster_id = before.cluster_id AND NOT is_held(l.id);
+      WHERE l.cluster_id = before.cluster_id AND l.id::oid NOT IN (
+            -- As is_held(), but looked up once: there may be a group per job.
+            SELECT k.objid FROM pg_locks k
+             WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
+               AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+               AND k.classid = 'leadership'::regclass);
     PERFORM announce(before.cluster_id, 'election_pause');
     INSERT INTO event (cluster_id, subject, act, by_hand, detail)
     VALUES (before.cluster_id, before.cluster_id, 'resume', false, jsonb_strip_nulls(jsonb_build_object(
@@ -163,11 +168,17 @@ CREATE TRIGGER note_truncate AFTER TRUNCATE ON checkpoint_counter FOR EACH STATE
 -- Views for people.
 
 CREATE VIEW stat_pauses AS
-SELECT p.cluster_id, p.paused_at, p.paused_by, p.reason, g.groups, g.leaderless
+-- As is_held(), but looked up once for all groups: there may be one per job.
+WITH held AS MATERIALIZED (
+    SELECT k.objid FROM pg_locks k
+     WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
+       AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+       AND k.classid = 'leadership'::regclass)
+SELECT p.cluster_id, p.paused_at, p.paused_by, p.reason, coalesce(g.groups, 0) AS groups, coalesce(g.leaderless, 0) AS leaderless
   FROM election_pause p
- CROSS JOIN LATERAL (
-       SELECT count(*) AS groups, count(*) FILTER (WHERE NOT is_held(l.id)) AS leaderless
-         FROM leadership l WHERE l.cluster_id = p.cluster_id) g;
+  LEFT JOIN (
+       SELECT l.cluster_id, count(*) AS groups, count(*) FILTER (WHERE l.id::oid NOT IN (SELECT h.objid FROM held h)) AS leaderless
+         FROM leadership l GROUP BY l.cluster_id) g USING (cluster_id);
 COMMENT ON VIEW stat_pauses IS 'Clusters whose elections are paused, one row each.';
 COMMENT ON COLUMN stat_pauses.cluster_id IS 'Cluster id.';
 COMMENT ON COLUMN stat_pauses.paused_at IS 'Since when.';

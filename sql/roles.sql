@@ -102,11 +102,11 @@ CREATE TEMPORARY TABLE pgkeeper_grants ON COMMIT DROP AS
 SELECT w.name, w.role_name, p.oid AS found
   FROM (SELECT unnest('{fence, join_member, enroll, withdraw_member, watch_member, take_over, enter_tenure, unentered_tenures, release, announce_tenure,
                         report_end, rehearse, confirm, withdraw, listen, channel, is_held, is_alive, epoch_text, lock_class,
-                        may_write, note_write, claim_graphs, live_owners, job_hex, cleanup_job, cleanup_cluster, blob_store, blob_begin,
+                        may_write, note_write, claim_graphs, live_owners, live_tenures, job_hex, cleanup_job, cleanup_cluster, blob_store, blob_begin,
                         blob_write, blob_publish, blob_publish_all, blob_leave, blob_read, blob_remove, blob_remove_job,
                         blob_sweep, blob_orphans, blob_remove_orphans, blob_compress_fast, purge}'::text[]), :'application'
         UNION ALL
-        SELECT unnest('{is_held, is_alive, unentered_tenures, epoch_text, listen, channel, live_owners, job_hex, blob_orphans}'::text[]), :'monitor'
+        SELECT unnest('{is_held, is_alive, unentered_tenures, epoch_text, listen, channel, live_owners, live_tenures, job_hex, blob_orphans}'::text[]), :'monitor'
         UNION ALL
         SELECT unnest('{request_handover, switchover, kick, pause_elections, resume_elections, purge, find_leadership,
                         cleanup_job, cleanup_cluster, blob_sweep, blob_remove_orphans}'::text[]), :'operator') AS w(name, role_name)
