@@ -7,6 +7,9 @@
  * guard stops the server and removes the directory. Started by root, the server runs as the user
  * "postgres" or, where there is none, "nobody". Functions block until the thing is true, or until a
  * deadline; a server belongs to one thread at a time, different servers to any.
+ *
+ * For those who start hundreds: the environment variable PGKEEPER_INITDB_TEMPLATE names the data
+ * directory of a stopped server, to be copied where initdb would run (not with a password).
  */
 #ifndef PGSERVER_PGSERVER_H
 #define PGSERVER_PGSERVER_H

@@ -255,6 +255,8 @@ static void test_server__tenure_cannot_be_entered__leads_and_is_entered_when_it_
     PGconn *holder = lead_unentered(&scene);
     wait_pause_ms(2500); /* longer than any time-out of a lease */
     assert_int_equal(process_count(scene.all[1], "revoke "), 0);
+    /* It tries several times a second, and tells once. */
+    assert_int_equal(process_count(scene.all[1], "warning leads master, but cannot enter"), 1);
     check_fence(&scene, scene.epoch + 1, "00000");
     PQfinish(holder);
     contest_ask(scene.all[1], "confirm somewhere", "confirmed dispatcher PGK_OK");

@@ -60,14 +60,6 @@ struct contender {
     struct contender_writer *writer;
 };
 
-/* With PGK_TEST_LOG in the environment the library's lines go to stderr. */
-static void on_log(void *user, pgk_log_level level, const char *context, const char *message)
-{
-    const struct contender *self = user;
-    dprintf(STDERR_FILENO, "%lld %s %d %s: %s\n", (long long)wait_now_ns(), self->name, level,
-            context, message);
-}
-
 static const char *or_dash(const char *text)
 {
     return text[0] != '\0' ? text : "-";
@@ -88,6 +80,19 @@ static void say(const char *format, ...)
     size_t length = (size_t)size < sizeof(line) - 1 ? (size_t)size : sizeof(line) - 2;
     line[length] = '\n';
     (void)!write(STDOUT_FILENO, line, length + 1);
+}
+
+/* Warnings are told; all lines go to stderr with PGK_TEST_LOG in the environment. */
+static void on_log(void *user, pgk_log_level level, const char *context, const char *message)
+{
+    const struct contender *self = user;
+    if (level >= PGK_LOG_WARNING) {
+        say("warning %s", message);
+    }
+    if (getenv("PGK_TEST_LOG") != NULL) {
+        dprintf(STDERR_FILENO, "%lld %s %d %s: %s\n", (long long)wait_now_ns(), self->name, level,
+                context, message);
+    }
 }
 
 static void say_status(const char *what, const char *component, pgk_status status,
@@ -490,9 +495,7 @@ int main(int argc, char **argv)
         return 2;
     }
     read_options(&self, argc, argv);
-    if (getenv("PGK_TEST_LOG") != NULL) {
-        pgk_config_set_log(self.config, on_log, &self);
-    }
+    pgk_config_set_log(self.config, on_log, &self);
     self.writer = contender_writer_new(self.write_conninfo, self.name);
     if (!open_handle(&self)) {
         pgk_config_free(self.config);

@@ -416,13 +416,11 @@ static void test_pgserver__reloaded__reads_its_settings(void **state)
     pgserver_free(server);
 }
 
-static void test_pgserver__named_directory__keeps_the_data(void **state)
+/* A directory of a stopped server with a table kept(n): 42. */
+static void make_kept(char dir[])
 {
-    char dir[] = "/tmp/pgk-kept-XXXXXX";
-    char command[64];
     pgk_error err;
 
-    (void)state;
     assert_non_null(mkdtemp(dir));
     assert_int_equal(rmdir(dir), 0); /* the server makes it, for whom it runs as */
     const struct pgserver_options options = {.directory = dir};
@@ -430,11 +428,52 @@ static void test_pgserver__named_directory__keeps_the_data(void **state)
     ok(pgserver_sql(server, NULL, "CREATE TABLE kept AS SELECT 42 AS n", &err), &err);
     pgserver_free(server);
     assert_true(exists(dir));
-    server = started(&options);
-    assert_string_equal(ask_server(server, "SELECT n FROM kept"), "42");
-    pgserver_free(server);
+}
+
+static void remove_kept(const char *dir)
+{
+    char command[64];
+
     snprintf(command, sizeof(command), "rm -rf %s", dir);
     assert_int_equal(system(command), 0);
+}
+
+static void test_pgserver__named_directory__keeps_the_data(void **state)
+{
+    char dir[] = "/tmp/pgk-kept-XXXXXX";
+    const struct pgserver_options options = {.directory = dir};
+
+    (void)state;
+    make_kept(dir);
+    struct pgserver *server = started(&options);
+    assert_string_equal(ask_server(server, "SELECT n FROM kept"), "42");
+    pgserver_free(server);
+    remove_kept(dir);
+}
+
+static void test_pgserver__template__is_copied(void **state)
+{
+    char dir[] = "/tmp/pgk-kept-XXXXXX";
+    char data[64];
+    pgk_error err;
+
+    (void)state;
+    make_kept(dir);
+    snprintf(data, sizeof(data), "%s/data", dir);
+    setenv("PGKEEPER_INITDB_TEMPLATE", data, 1);
+    struct pgserver *copy = started(NULL);
+    struct pgserver *other = started(NULL);
+    ok(pgserver_sql(copy, NULL, "UPDATE kept SET n = 43", &err), &err);
+    assert_string_equal(ask_server(copy, "SELECT n FROM kept"), "43");
+    assert_string_equal(ask_server(other, "SELECT n FROM kept"), "42");
+    pgserver_free(copy);
+    pgserver_free(other);
+    remove_kept(dir);
+    copy = NULL;
+    assert_int_equal(pgserver_start(NULL, &copy, &err), PGK_ERR_IO);
+    unsetenv("PGKEEPER_INITDB_TEMPLATE");
+    assert_null(copy);
+    assert_non_null(strstr(err.message, data));
 }
 
 static void test_pgserver__programs_missing__says_where_it_looked(void **state)
@@ -496,10 +535,12 @@ int main(void)
         cmocka_unit_test(test_pgserver__with_password__refuses_another),
         cmocka_unit_test(test_pgserver__reloaded__reads_its_settings),
         cmocka_unit_test(test_pgserver__named_directory__keeps_the_data),
+        cmocka_unit_test(test_pgserver__template__is_copied),
         cmocka_unit_test(test_pgserver__programs_missing__says_where_it_looked),
         cmocka_unit_test(test_pgserver__bad_setting__quotes_the_server),
         cmocka_unit_test(test_pgserver__impossible_directory__names_it),
     };
 
+    unsetenv("PGKEEPER_INITDB_TEMPLATE"); /* here initdb itself is to run */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,6 +142,7 @@ static void take_over_answered(struct backend *backend, struct backend_group *gr
         group->announcement = "take_over";
         group->unentered = strcmp(outcome, "early") == 0;
         group->enter_at_ns = now;
+        group->enter_refused = false;
         groups_try_what_led(backend, holder);
         groups_act(backend, group, rules_taken(&group->rules, now, epoch, wait_ns));
         if (!group->wanted) {
@@ -196,6 +197,10 @@ static void group_answered(struct backend *backend)
         break;
     case STMT_ENTER_TENURE:
         group->unentered = false;
+        if (group->enter_refused) {
+            log_line(&backend->settings->logger, PGK_LOG_INFO, ORIGIN,
+                     "the tenure of %s is entered now", group->name);
+        }
         break;
     case STMT_ANNOUNCE_TENURE:
         group->announcement = NULL;
@@ -260,9 +265,11 @@ static bool may_be_late(const struct backend *backend)
 static void enter_later(struct backend *backend)
 {
     struct backend_group *group = backend->subject;
-    log_line(&backend->settings->logger, PGK_LOG_WARNING, ORIGIN,
+    log_line(&backend->settings->logger, group->enter_refused ? PGK_LOG_DEBUG : PGK_LOG_WARNING,
+             ORIGIN,
              "leads %s, but cannot enter the tenure into leadership and leader_history yet: %s",
              group->name, backend->lock.error.message);
+    group->enter_refused = true;
     group->enter_at_ns = clock_now_ns() + ENTER_RETRY_NS;
     backend->subject = NULL;
 }

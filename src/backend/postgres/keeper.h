@@ -36,6 +36,7 @@ struct backend_group {
     const char *announcement; /* [lock] act that is committed and not yet announced; NULL: none */
     bool unentered;           /* [lock] taken early: to be entered before it is announced */
     int64_t enter_at_ns;      /* unentered: when to ask for it (again) */
+    bool enter_refused;       /* unentered: it could not be, and that has been told */
     int64_t release_at_ns;    /* RELEASING: when to send it (again) */
     int64_t release_until_ns; /* RELEASING: when to give up; 0: not yet sent */
 };
