@@ -106,9 +106,11 @@ CREATE FUNCTION blob_object_size(loid oid) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
 AS $$
 DECLARE
-    fd   integer := lo_open(loid, 262144); -- INV_READ
-    size bigint  := lo_lseek64(fd, 0, 2);  -- SEEK_END
+    fd   integer;
+    size bigint;
 BEGIN
+    fd := lo_open(loid, 262144);   -- INV_READ; here, because what DECLARE raises this block does not catch
+    size := lo_lseek64(fd, 0, 2);  -- SEEK_END
     PERFORM lo_close(fd);
     RETURN size;
 EXCEPTION WHEN undefined_object THEN

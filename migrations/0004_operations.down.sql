@@ -17,5 +17,5 @@ DROP TRIGGER note_truncate ON leader_history;
 DROP TRIGGER note_truncate ON leader;
 DROP TRIGGER note_delete ON event;
 DROP TRIGGER note_delete ON leader_history;
-DROP FUNCTION note_statement(), purge(text, text, interval, integer), switchover(text, text, text), resume_elections(text),
+DROP FUNCTION note_statement(), blob_verify(text, uuid, text, bigint), blob_object_digest(oid, bigint), purge(text, text, interval, integer), switchover(text, text, text), resume_elections(text),
     pause_elections(text, text);

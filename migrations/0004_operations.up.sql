@@ -1,5 +1,5 @@
 -- 0004_operations: what an operator does by SQL as well as by the command: pause and resume elections, hand over by name,
--- purge what is old; what is applied; and the audit of acts on whole tables.
+-- purge what is old, verify a blob; what is applied; and the audit of acts on whole tables.
 --
 -- Run like 0001. Changes no table of an earlier migration.
 
@@ -130,6 +130,60 @@ END $$;
 COMMENT ON FUNCTION purge(text, text, interval, integer) IS 'Deletes one batch of what is older: clean results, ended tenures (the latest of each group stays) or audit events of a cluster. How many; fewer than batch: none is left.';
 
 -- ---------------------------------------------------------------------------------------------
+-- Is a blob whole?
+
+-- STABLE: it sees what the statement sees that calls it, so that the object is the one of the row. The server has no SHA-256
+-- that is fed piece by piece: the object is in memory as a whole, once.
+CREATE FUNCTION blob_object_digest(loid oid, largest bigint) RETURNS TABLE (size bigint, sha256 bytea)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $$
+DECLARE
+    fd integer;
+BEGIN
+    fd := lo_open(loid, 262144); -- INV_READ
+    size := lo_lseek64(fd, 0, 2); -- SEEK_END
+    PERFORM lo_close(fd);
+    IF size <= largest THEN
+        sha256 := sha256(lo_get(loid));
+    END IF;
+    RETURN NEXT;
+EXCEPTION WHEN undefined_object THEN
+    size := -1;
+    RETURN NEXT;
+END $$;
+COMMENT ON FUNCTION blob_object_digest(oid, bigint) IS 'Bytes of a large object, -1: it is not there; and their SHA-256, NULL when there are more than largest.';
+
+CREATE FUNCTION blob_verify(cluster_id text, job_id uuid, blob_key text, largest bigint DEFAULT 268435456)
+RETURNS TABLE (state text, size bigint, reason text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+DECLARE
+    b record;
+BEGIN
+    SELECT x.size, x.sha256, o.size AS found, o.sha256 AS digest INTO b
+      FROM blob x CROSS JOIN LATERAL blob_object_digest(x.loid, least(blob_verify.largest, 1073741819)) o -- what a bytea holds
+     WHERE x.cluster_id = blob_verify.cluster_id AND x.blob_key = blob_verify.blob_key
+       AND coalesce(x.job_id::text, '') = coalesce(blob_verify.job_id::text, '');
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'cluster "%" has no blob % %', blob_verify.cluster_id, blob_verify.blob_key,
+            coalesce('of job ' || job_hex(blob_verify.job_id), 'without a job')
+            USING ERRCODE = 'PK002', HINT = 'SELECT cluster_id, job_id, blob_key FROM stat_blobs';
+    END IF;
+    size := b.size;
+    state := CASE WHEN b.found <> b.size OR b.digest <> b.sha256 THEN 'damaged' WHEN b.digest IS NULL THEN 'unread' ELSE 'ok' END;
+    reason := CASE WHEN b.found < 0 THEN 'its large object is missing'
+                   WHEN b.found <> b.size THEN format('its large object has %s bytes', b.found)
+                   WHEN b.digest <> b.sha256 THEN 'SHA-256 of its bytes is ' || encode(b.digest, 'hex')
+                   WHEN b.digest IS NULL THEN 'too large to be read at once: pgkeeper blobs verify reads it piece by piece' END;
+    INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+    VALUES (blob_verify.cluster_id, blob_verify.blob_key, 'verify blob', false, jsonb_strip_nulls(jsonb_build_object(
+               'state', state, 'size', size, 'job', job_hex(blob_verify.job_id), 'reason', reason)));
+    RETURN NEXT;
+END $$;
+COMMENT ON FUNCTION blob_verify(text, uuid, text, bigint) IS 'Reads a blob (job_id NULL: of no job) and compares length and SHA-256. state: ok; damaged; unread: it has more than largest bytes, and only its length was compared. The server needs that much memory for it. Raises PK002 when there is none.';
+
+-- ---------------------------------------------------------------------------------------------
 -- Audit of what row triggers do not see, or what nobody but people deletes.
 
 CREATE FUNCTION note_statement() RETURNS trigger
@@ -205,7 +259,7 @@ COMMENT ON COLUMN stat_schema.sha256 IS 'SHA-256 of the file that was run.';
 UPDATE schema_meta SET schema_version = 4;
 COMMENT ON COLUMN event.cluster_id IS 'Cluster that it concerns; *: all.';
 COMMENT ON COLUMN event.subject IS 'Group, component, job or blob that it concerns; of pause, resume and cleanup_cluster the cluster; of purge what was purged; of a whole table its name.';
-COMMENT ON COLUMN event.act IS 'take_over, release, confirm, withdraw, request_handover, pause, resume, kick, purge, cleanup_job, cleanup_cluster; or insert, update, delete, truncate by hand, with the table''s name.';
+COMMENT ON COLUMN event.act IS 'take_over, release, confirm, withdraw, request_handover, pause, resume, kick, purge, verify blob, cleanup_job, cleanup_cluster; or insert, update, delete, truncate by hand, with the table''s name.';
 
 DO $$
 BEGIN

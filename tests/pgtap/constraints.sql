@@ -16,7 +16,7 @@ SELECT functions_are(current_schema(), ARRAY[
     'blob_orphans', 'blob_place', 'blob_publish', 'blob_publish_all', 'blob_read', 'blob_remove', 'blob_remove_job',
     'blob_remove_orphans', 'blob_store', 'blob_sweep', 'blob_write', 'blob_writing', 'cleanup_cluster_rows', 'cleanup_job_rows',
     'follow_blob', 'follow_loose', 'keep_objects', 'note_blob_by_hand',
-    'note_statement', 'pause_elections', 'purge', 'resume_elections', 'switchover']);
+    'blob_object_digest', 'blob_verify', 'note_statement', 'pause_elections', 'purge', 'resume_elections', 'switchover']);
 SELECT domains_are(current_schema(), ARRAY['cluster_name', 'payload', 'digest', 'row_version', 'blob_key']);
 SELECT triggers_are(current_schema(), 'job_graph', ARRAY['announce_delete', 'by_hand_insert', 'by_hand_update', 'by_hand_delete', 'note_truncate']);
 SELECT triggers_are(current_schema(), t, ARRAY['by_hand_insert', 'by_hand_update', 'by_hand_delete', 'note_truncate'])
