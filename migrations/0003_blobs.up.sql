@@ -97,10 +97,16 @@ AS $$
 BEGIN
     PERFORM lo_unlink(loid);
     RETURN true;
-EXCEPTION WHEN undefined_object THEN
-    RETURN false; -- somebody unlinked it by hand
+EXCEPTION
+    WHEN undefined_object THEN
+        RETURN false; -- somebody unlinked it by hand
+    WHEN insufficient_privilege THEN
+        -- Somebody pointed a row to it by hand: not ours, and no reason to keep everything else from being cleaned up.
+        RAISE WARNING 'large object % belongs to another role than "%" and stays', loid, current_user
+            USING HINT = 'sql/roles.sql gives those of blobs to the owner of the schema.';
+        RETURN false;
 END $$;
-COMMENT ON FUNCTION blob_object_unlink(oid) IS 'Unlinks a large object; false: it was gone.';
+COMMENT ON FUNCTION blob_object_unlink(oid) IS 'Unlinks a large object; false: it was gone, or is of another owner, and stays.';
 
 CREATE FUNCTION blob_object_size(loid oid) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
@@ -113,10 +119,10 @@ BEGIN
     size := lo_lseek64(fd, 0, 2);  -- SEEK_END
     PERFORM lo_close(fd);
     RETURN size;
-EXCEPTION WHEN undefined_object THEN
+EXCEPTION WHEN undefined_object OR insufficient_privilege THEN
     RETURN -1;
 END $$;
-COMMENT ON FUNCTION blob_object_size(oid) IS 'Bytes of a large object; -1: it is not there.';
+COMMENT ON FUNCTION blob_object_size(oid) IS 'Bytes of a large object; -1: it is not there, or is of another owner.';
 
 CREATE FUNCTION blob_compress_fast() RETURNS void
 LANGUAGE plpgsql VOLATILE

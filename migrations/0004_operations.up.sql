@@ -147,11 +147,11 @@ BEGIN
         sha256 := sha256(lo_get(loid));
     END IF;
     RETURN NEXT;
-EXCEPTION WHEN undefined_object THEN
-    size := -1;
+EXCEPTION WHEN undefined_object OR insufficient_privilege THEN
+    size := CASE SQLSTATE WHEN '42704' THEN -1 ELSE -2 END;
     RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION blob_object_digest(oid, bigint) IS 'Bytes of a large object, -1: it is not there; and their SHA-256, NULL when there are more than largest.';
+COMMENT ON FUNCTION blob_object_digest(oid, bigint) IS 'Bytes of a large object, -1: it is not there, -2: it is of another owner; and their SHA-256, NULL when there are more than largest.';
 
 CREATE FUNCTION blob_verify(cluster_id text, job_id uuid, blob_key text, largest bigint DEFAULT 268435456)
 RETURNS TABLE (state text, size bigint, reason text)
@@ -172,7 +172,8 @@ BEGIN
     END IF;
     size := b.size;
     state := CASE WHEN b.found <> b.size OR b.digest <> b.sha256 THEN 'damaged' WHEN b.digest IS NULL THEN 'unread' ELSE 'ok' END;
-    reason := CASE WHEN b.found < 0 THEN 'its large object is missing'
+    reason := CASE WHEN b.found = -1 THEN 'its large object is missing'
+                   WHEN b.found = -2 THEN 'its large object belongs to another role: sql/roles.sql gives it to the owner of the schema'
                    WHEN b.found <> b.size THEN format('its large object has %s bytes', b.found)
                    WHEN b.digest <> b.sha256 THEN 'SHA-256 of its bytes is ' || encode(b.digest, 'hex')
                    WHEN b.digest IS NULL THEN 'too large to be read at once: pgkeeper blobs verify reads it piece by piece' END;
