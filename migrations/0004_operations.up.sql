@@ -204,6 +204,20 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION note_statement() IS 'Trigger: writes into event what was done by hand to a whole table, or to history and audit themselves.';
 
+CREATE FUNCTION note_tenure() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+    SELECT l.cluster_id, l.group_name, 'delete tenure', true, jsonb_build_object('old', to_jsonb(OLD), 'new', NULL)
+      FROM leadership l WHERE l.id = OLD.leadership_id;
+    PERFORM announce(l.cluster_id, 'leadership') FROM leadership l WHERE l.id = OLD.leadership_id;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION note_tenure() IS 'Trigger: writes into event that a row of tenure was deleted, which fences its leader. Nothing of pgkeeper deletes any.';
+
+CREATE TRIGGER note_delete AFTER DELETE ON tenure
+    FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION note_tenure();
 CREATE TRIGGER note_delete AFTER DELETE ON leader_history REFERENCING OLD TABLE AS gone
     FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
 CREATE TRIGGER note_delete AFTER DELETE ON event REFERENCING OLD TABLE AS gone
@@ -213,6 +227,9 @@ CREATE TRIGGER note_truncate AFTER TRUNCATE ON leader_history FOR EACH STATEMENT
 CREATE TRIGGER note_truncate AFTER TRUNCATE ON election_pause FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
 CREATE TRIGGER note_truncate AFTER TRUNCATE ON event FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
 CREATE TRIGGER note_truncate AFTER TRUNCATE ON member FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON tenure FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON job_store FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON applied_write FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
 CREATE TRIGGER note_truncate AFTER TRUNCATE ON job_graph FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
 CREATE TRIGGER note_truncate AFTER TRUNCATE ON job_result FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
 CREATE TRIGGER note_truncate AFTER TRUNCATE ON job_status FOR EACH STATEMENT EXECUTE FUNCTION note_statement();

@@ -1,6 +1,6 @@
 -- What operators do by SQL: pauses, hand-over by name, purges, the audit of whole tables.
 BEGIN;
-SELECT plan(35);
+SELECT plan(38);
 
 SELECT member_id AS a FROM join_member(gen_random_uuid(), 'c1', 'a', 'test') \gset
 SELECT enroll(:a, 'c1', 'master') AS id, enroll(:a, 'c2', 'master') AS other \gset
@@ -64,6 +64,17 @@ SELECT results_eq($$SELECT act, by_hand, detail ->> 'rows' FROM event WHERE clus
     $$VALUES ('delete event', true, '1')$$, 'who empties the audit is in it');
 TRUNCATE checkpoint;
 SELECT is((SELECT count(*) FROM event WHERE act = 'truncate checkpoint' AND by_hand AND cluster_id = '*'), 1::bigint, 'a truncate is audited');
+
+DELETE FROM tenure WHERE leadership_id = :id;
+SELECT results_eq($$SELECT subject, by_hand, detail #>> '{old,epoch}' FROM event WHERE act = 'delete tenure'$$, format($$VALUES ('master', true, %L)$$, :e2),
+    'a tenure that is deleted is audited');
+TRUNCATE tenure, job_store, applied_write;
+SELECT results_eq($$SELECT act FROM event WHERE act ~ '^truncate' AND by_hand AND cluster_id = '*' ORDER BY act$$,
+    $$VALUES ('truncate applied_write'), ('truncate checkpoint'), ('truncate job_store'), ('truncate tenure')$$, 'so are these tables');
+-- Every table: what can be emptied leaves a trace, but for the notes of the migrations, which are compared.
+SELECT is_empty($$SELECT c.relname FROM pg_class c WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind = 'r'
+    AND c.relname NOT IN ('schema_meta', 'schema_history')
+    AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgtype & 32 <> 0)$$, 'no table is emptied unseen');
 
 SELECT results_eq('SELECT version, newest FROM stat_schema ORDER BY version DESC LIMIT 2',
     format('SELECT v, v = %1$s FROM (VALUES (%1$s), (%1$s - 1)) w(v)', (SELECT schema_version FROM schema_meta)), 'stat_schema shows what is applied');
