@@ -980,8 +980,10 @@ present AS (
            l.heartbeat_ms, l.lease_ms, l.session_timeout_ms, l.grace_ms, l.handover_to, l.handover_until, true AS entered
       FROM leadership l WHERE NOT EXISTS (SELECT FROM unentered_tenures() t WHERE t.leadership_id = l.id)
     UNION ALL
+    -- All named, or the view would read otherwise once it has been dumped and restored.
     SELECT l.id, l.cluster_id, l.group_name, t.epoch, t.session_id, t.member_id, t.granted_at, NULL AS released_at, t.take_over_mode,
-           t.heartbeat_ms, t.lease_ms, t.session_timeout_ms, greatest(t.grace_ms, l.grace_ms), NULL AS handover_to, NULL AS handover_until, false
+           t.heartbeat_ms, t.lease_ms, t.session_timeout_ms, greatest(t.grace_ms, l.grace_ms) AS grace_ms,
+           NULL AS handover_to, NULL AS handover_until, false AS entered
       FROM leadership l JOIN unentered_tenures() t ON t.leadership_id = l.id)
 SELECT l.cluster_id, l.group_name, r.component, CASE WHEN l.entered THEN r.address END AS address,
        CASE WHEN l.session_id IS NULL THEN 'never led'
