@@ -162,10 +162,16 @@ static int apply(struct db *db, const struct migration *migration, bool *ret_aga
     }
     DB_RESULT *moment = NULL;
     if (code == CLI_OK) {
-        code = db_query(db, sql_migrate_moment, 0, NULL, &moment);
+        const char *schema = db_schema(db);
+        code = db_query(db, sql_migrate_moment, 1, &schema, &moment);
     }
     if (code != CLI_OK) {
         return code;
+    }
+    if (!db_bool(moment, 0, 1)) {
+        say(db->cli, "permission denied: role \"%s\" needs CREATE on schema \"%s\"",
+            PQuser(db->conn), db_schema(db));
+        return CLI_NO_CONNECTION;
     }
     pgk_error error;
     if (db_try_script(db, migration->up, &error) == PGK_OK) {

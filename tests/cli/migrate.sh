@@ -178,6 +178,9 @@ value "CREATE ROLE nobody LOGIN" >/dev/null
 PGUSER=nobody expect 3 --schema 'not mine' migrate up
 stderr_has 'permission denied'
 stderr_has 'role "nobody" needs CREATE'
+value "CREATE SCHEMA \"made by another\"; GRANT USAGE ON SCHEMA \"made by another\" TO nobody" >/dev/null
+PGUSER=nobody expect 3 --schema 'made by another' migrate up
+stderr_has 'role "nobody" needs CREATE on schema "made by another"'
 PGUSER=nobody expect 3 leaders
 
 # Nothing there to undo.
