@@ -42,6 +42,7 @@ while read -r -a example; do
 done <<'EXAMPLES'
 master.c jobs.c files.c
 follower.c
+event_loop.c
 EXAMPLES
 
 # With the build's own generator: cmake's default is make, which need not be installed.
