@@ -20,6 +20,7 @@ struct put {
     pgk_uuid job;
     pgk_status status;
     pgk_error err;
+    atomic_bool begun;
     atomic_bool ended;
 };
 
@@ -35,6 +36,7 @@ struct scene {
 static void *put_it(void *arg)
 {
     struct put *put = arg;
+    atomic_store(&put->begun, true);
     put->status = pgk_job_graphs_put(put->store, &put->job, "g", 1, &put->err);
     atomic_store(&put->ended, true);
     return NULL;
@@ -89,6 +91,7 @@ static void begin(struct scene *scene, int number)
     struct put *put = &scene->puts[number];
     put->store = scene->store;
     put->job = job_number(number);
+    atomic_store(&put->begun, false);
     atomic_store(&put->ended, false);
     assert_int_equal(pthread_create(&put->thread, NULL, put_it, put), 0);
 }
@@ -97,6 +100,9 @@ static void begin_rest(struct scene *scene)
 {
     for (int i = FIRST + 1; i <= PUTS; i++) {
         begin(scene, i);
+    }
+    for (int i = FIRST + 1; i <= PUTS; i++) {
+        WAIT_UNTIL(atomic_load(&scene->puts[i].begun), WAIT_LONG_MS);
     }
 }
 
@@ -140,8 +146,33 @@ static void await_combined(struct scene *scene)
             " AND datname = current_database() AND query LIKE '%%unnest($4::uuid[]%%'");
 }
 
-/* All statements are prepared on all sessions that the puts take, so that a cut meets nothing else. */
-static void warm(struct scene *scene)
+static void remove_those(struct scene *scene, int count)
+{
+    for (int i = FIRST; i < FIRST + count; i++) {
+        pgk_error err;
+        CHECK_OK(pgk_job_graphs_remove(scene->store, &scene->puts[i].job, &err), err);
+    }
+}
+
+/* One put beside another one goes alone, after a while: the statement of one graph on both sessions. */
+static void warm_two(struct scene *scene)
+{
+    hold(scene);
+    for (int i = FIRST; i <= FIRST + 1; i++) {
+        begin(scene, i);
+        db_wait(scene->fixture, i == FIRST ? "1" : "2", WAIT_LONG_MS,
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                " AND datname = current_database()");
+    }
+    let_go(scene);
+    for (int i = FIRST; i <= FIRST + 1; i++) {
+        pthread_join(scene->puts[i].thread, NULL);
+        assert_int_equal(scene->puts[i].status, PGK_OK);
+    }
+    remove_those(scene, 2);
+}
+
+static void warm_together(struct scene *scene)
 {
     hold(scene);
     begin(scene, FIRST);
@@ -151,9 +182,15 @@ static void warm(struct scene *scene)
     join_all(scene);
     check_statuses(scene, PGK_OK);
     check_stored_once(scene);
-    for (int i = FIRST; i <= PUTS; i++) {
-        pgk_error err;
-        CHECK_OK(pgk_job_graphs_remove(scene->store, &scene->puts[i].job, &err), err);
+    remove_those(scene, PUTS);
+}
+
+/* So that both statements are prepared on the sessions that the puts take, and a cut meets nothing else. */
+static void warm(struct scene *scene)
+{
+    warm_two(scene);
+    for (int i = 0; i < 4; i++) {
+        warm_together(scene);
     }
 }
 
@@ -202,6 +239,8 @@ static void lose_answers(struct scene *scene)
     begin(scene, FIRST);
     begin_rest(scene);
     await_combined(scene);
+    wait_pause_ms(
+        200); /* one that was too late to go with them goes by itself now: all are at the server */
     proxy_cut(scene->proxy, PROXY_CUT_TO_CLIENT);
     let_go(scene);
     db_wait(scene->fixture, "9", WAIT_LONG_MS, "SELECT count(*) FROM pgkeeper.job_graph");
