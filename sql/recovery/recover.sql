@@ -21,12 +21,12 @@ SELECT g.job_id, c.kind, c.retention, c.pointer, g.version::bigint AS version, c
        c.epoch AS checkpoint_epoch, c.sha256::bytea AS checkpoint_sha256, c.metadata::bytea AS metadata,
        greatest(octet_length(g.graph), octet_length(g.requirements), octet_length(c.metadata)) AS longest
   FROM job_graph g
-  LEFT JOIN checkpoint_counter n ON n.cluster_id = g.cluster_id AND n.job_id = g.job_id
+  LEFT JOIN checkpoint_counter n ON n.cluster_id = $1::text AND n.job_id = g.job_id
   LEFT JOIN (SELECT x.job_id, max(x.checkpoint_id) AS checkpoint_id FROM checkpoint x
               WHERE x.cluster_id = $1::text AND x.state = 'completed' GROUP BY x.job_id) latest ON latest.job_id = g.job_id
   LEFT JOIN checkpoint c ON c.cluster_id = $1::text AND c.job_id = latest.job_id AND c.checkpoint_id = latest.checkpoint_id
  WHERE $4::boolean AND g.cluster_id = $1::text AND ($2::uuid IS NULL OR (SELECT x.ok FROM claimed x))
-   AND NOT EXISTS (SELECT FROM job_result r WHERE r.cluster_id = g.cluster_id AND r.job_id = g.job_id)),
+   AND NOT EXISTS (SELECT FROM job_result r WHERE r.cluster_id = $1::text AND r.job_id = g.job_id)),
 -- As there: is anything stored out of line that may be so large?
 large AS MATERIALIZED (
 SELECT bool_or(pg_relation_size(t.reltoastrelid) > 1048576) AS may_be
