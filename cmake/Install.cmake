@@ -27,6 +27,7 @@ install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT tools FILES
 install(FILES bench/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/bench COMPONENT tools)
 install(DIRECTORY contrib DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT tools)
 install(FILES examples/master.c examples/jobs.c examples/jobs.h examples/files.c examples/follower.c
+    examples/event_loop.c examples/embedded.c
     DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT tools)
 set(PGK_MAN_COMPONENT_1 tools)
 set(PGK_MAN_COMPONENT_3 development)

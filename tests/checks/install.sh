@@ -41,7 +41,9 @@ while read -r -a example; do
         -o "$scratch/example" $(pkg-config --cflags --libs pgkeeper) -pthread 2>&1 || true)"
 done <<'EXAMPLES'
 master.c jobs.c files.c
+embedded.c jobs.c files.c
 follower.c
+event_loop.c
 EXAMPLES
 
 # With the build's own generator: cmake's default is make, which need not be installed.
