@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,7 @@ struct proxy {
     bool stop;
     size_t accepted;
     size_t count;
+    atomic_size_t passed; /* bytes to the server */
     /* The thread's own. */
     struct link links[MAX_LINKS];
 };
@@ -180,7 +182,12 @@ static void serve_links(struct proxy *proxy, const struct pollfd *pollers, size_
             if (pollers[i * 2 + way].fd < 0 || pollers[i * 2 + way].revents == 0) {
                 continue;
             }
-            bool fine = flow_is_full(flow) ? write_flow(flow) : read_flow(flow, delay_ms);
+            size_t sent = flow->sent;
+            bool writes = flow_is_full(flow);
+            bool fine = writes ? write_flow(flow) : read_flow(flow, delay_ms);
+            if (writes && way == 0) {
+                atomic_fetch_add(&proxy->passed, flow->sent - sent);
+            }
             if (!fine && cut != PROXY_PASS) {
                 flow->size = 0; /* lost on the way */
                 flow->end_given = flow->ended = true;
@@ -332,6 +339,11 @@ size_t proxy_accepted(struct proxy *proxy)
     size_t accepted = proxy->accepted;
     pthread_mutex_unlock(&proxy->lock);
     return accepted;
+}
+
+size_t proxy_passed(struct proxy *proxy)
+{
+    return atomic_load(&proxy->passed);
 }
 
 void proxy_stop(struct proxy *proxy)

@@ -325,91 +325,6 @@ static void test_job_graphs__recover_all_that_fails__owns_nothing_by_it(void **s
     pgk_ha_free(ha);
 }
 
-/* A row's function may not call the store: another thread does. */
-struct meddler {
-    pgk_job_graphs *store;
-    pgk_status (*act)(struct meddler *meddler);
-    pgk_uuid job;
-    int calls;
-    pgk_status status;
-    pgk_error err;
-};
-
-static void *meddle(void *arg)
-{
-    struct meddler *meddler = arg;
-    meddler->status = meddler->act(meddler);
-    return NULL;
-}
-
-static pgk_status meddle_at_first(void *user, const pgk_job_graph *graph)
-{
-    struct meddler *meddler = user;
-    pthread_t thread;
-    (void)graph;
-    if (meddler->calls++ == 0) {
-        assert_int_equal(pthread_create(&thread, NULL, meddle, meddler), 0);
-        pthread_join(thread, NULL);
-        CHECK_OK(meddler->status, meddler->err);
-    }
-    return PGK_OK;
-}
-
-static pgk_status release_it(struct meddler *meddler)
-{
-    return pgk_job_graphs_release(meddler->store, &meddler->job, &meddler->err);
-}
-
-static void test_job_graphs__released_while_all_are_recovered__stays_released(void **state)
-{
-    struct fixture *fixture = *state;
-    pgk_ha *ha = handle_open(fixture, "a", NULL);
-    struct leadership lead;
-    lead_begin(&lead, ha);
-    struct meddler meddler = {.store = shelf_open(ha, &lead.token, NULL), .act = release_it};
-    pgk_job_graphs *other = shelf_open(ha, &lead.token, NULL);
-    pgk_uuid kept = job_number(2);
-    pgk_error err;
-    meddler.job = job_number(1);
-    CHECK_OK(pgk_job_graphs_put(meddler.store, &meddler.job, "g", 1, &err), err);
-    CHECK_OK(pgk_job_graphs_put(meddler.store, &kept, "g", 1, &err), err);
-    CHECK_OK(pgk_job_graphs_recover_all(meddler.store, meddle_at_first, &meddler, &err), err);
-    assert_int_equal(meddler.calls, 2);
-    CHECK_OK(pgk_job_graphs_remove(other, &meddler.job, &err), err);
-    assert_int_equal(pgk_job_graphs_remove(other, &kept, &err), PGK_ERR_CONFLICT);
-    pgk_job_graphs_free(other);
-    pgk_job_graphs_free(meddler.store);
-    lead_end(&lead);
-    pgk_ha_free(ha);
-}
-
-static pgk_status stop_it(struct meddler *meddler)
-{
-    return pgk_job_graphs_stop(meddler->store, &meddler->err);
-}
-
-static void test_job_graphs__stopped_while_all_are_recovered__ends_both(void **state)
-{
-    struct fixture *fixture = *state;
-    pgk_ha *ha = handle_open(fixture, "a", NULL);
-    struct leadership lead;
-    lead_begin(&lead, ha);
-    struct meddler meddler = {.store = shelf_open(ha, &lead.token, NULL), .act = stop_it};
-    pgk_error err;
-
-    for (int i = 0; i < 3; i++) {
-        pgk_uuid job = job_number(i);
-        CHECK_OK(pgk_job_graphs_put(meddler.store, &job, "g", 1, &err), err);
-    }
-    assert_int_equal(pgk_job_graphs_recover_all(meddler.store, meddle_at_first, &meddler, &err),
-                     PGK_ERR_ILLEGAL_STATE);
-    assert_int_equal(meddler.calls, 1);
-    assert_int_equal(db_int(fixture, "SELECT count(*) FROM pgkeeper.job_store"), 0);
-    pgk_job_graphs_free(meddler.store);
-    lead_end(&lead);
-    pgk_ha_free(ha);
-}
-
 struct successor {
     struct fixture *fixture;
     pgk_ha *ha;
@@ -784,8 +699,6 @@ int main(void)
         DB_TEST(test_job_graphs__recover_all__owns_all_and_the_damaged_alone_is_corrupt),
         DB_TEST(test_job_graphs__callback_that_refuses__ends_it_and_other_stores_work),
         DB_TEST(test_job_graphs__recover_all_that_fails__owns_nothing_by_it),
-        DB_TEST(test_job_graphs__released_while_all_are_recovered__stays_released),
-        DB_TEST(test_job_graphs__stopped_while_all_are_recovered__ends_both),
         DB_TEST(test_job_graphs__deposed_while_it_recovers__holds_up_nobody),
         DB_TEST(test_job_graphs__forked_child__refused_and_the_parent_goes_on),
         DB_TEST(test_job_graphs__handle_closed_inside_a_recovery__ends_and_does_not_hang),
