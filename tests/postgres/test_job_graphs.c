@@ -607,6 +607,75 @@ test_job_graphs__two_stores_and_many_threads__only_what_the_contract_allows(void
     }
 }
 
+#define PROCESSES 3
+
+/* In a child: 0 when all of its calls answered what they may. */
+static int work_in_process(const pgk_config *config, unsigned number)
+{
+    struct worker workers[2];
+    pthread_t threads[2];
+    pgk_ha *ha = NULL;
+    pgk_job_graphs *store = NULL;
+    int bad = 0;
+    if (pgk_ha_open(config, &ha, NULL) != PGK_OK ||
+        pgk_ha_job_graphs(ha, PGK_UNFENCED, &store, NULL) != PGK_OK ||
+        pgk_job_graphs_start(store, NULL, NULL) != PGK_OK) {
+        return 1;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        workers[i] = (struct worker){.store = store, .random = 2 * number + i + 1};
+        if (pthread_create(&threads[i], NULL, work, &workers[i]) != 0) {
+            return 2;
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        bad += workers[i].bad;
+        if (workers[i].bad > 0) {
+            fprintf(stderr, "%s\n", workers[i].message);
+        }
+    }
+    pgk_job_graphs_free(store);
+    pgk_ha_free(ha);
+    return bad == 0 ? 0 : 3;
+}
+
+static void
+test_job_graphs__stores_of_several_processes__only_what_the_contract_allows(void **state)
+{
+    struct fixture *fixture = *state;
+    pgk_config *config = handle_config(fixture, "worker", NULL);
+    pid_t children[PROCESSES];
+    size_t count = 0;
+    pgk_error err;
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        children[i] = fork(); /* before this process has a handle */
+        assert_true(children[i] >= 0);
+        if (children[i] == 0) {
+            _exit(work_in_process(config, i));
+        }
+    }
+    for (int i = 0; i < PROCESSES; i++) {
+        int status = -1;
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+    }
+    /* What is left is whole, and anybody's. */
+    pgk_ha *ha = handle_open(fixture, "after", NULL);
+    pgk_job_graphs *store = shelf_open(ha, PGK_UNFENCED, NULL);
+    CHECK_OK(pgk_job_graphs_recover_all(store, shelf_count, &count, &err), err);
+    assert_int_equal(count, db_int(fixture, "SELECT count(*) FROM pgkeeper.job_graph"));
+    for (int i = 0; i < JOBS; i++) {
+        pgk_uuid job = job_number(i);
+        CHECK_OK(pgk_job_graphs_put(store, &job, "end", 3, &err), err);
+        CHECK_OK(pgk_job_graphs_remove(store, &job, &err), err);
+    }
+    pgk_job_graphs_free(store);
+    pgk_ha_free(ha);
+    pgk_config_free(config);
+}
+
 /* ------------------------------------------------------------------ puts that go together */
 
 #define CROWD 8
@@ -705,6 +774,7 @@ int main(void)
         DB_TEST(test_job_graphs__bytes__come_back_exactly_in_all_sizes),
         DB_TEST(test_job_graphs__deposed__fenced_and_nothing_written),
         DB_TEST(test_job_graphs__two_stores_and_many_threads__only_what_the_contract_allows),
+        DB_TEST(test_job_graphs__stores_of_several_processes__only_what_the_contract_allows),
         DB_TEST(test_job_graphs__more_threads_than_sessions__each_put_has_its_own_answer),
     };
     return cmocka_run_group_tests_name("job_graphs", tests, fixture_group_setup,
