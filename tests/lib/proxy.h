@@ -44,6 +44,8 @@ size_t proxy_accepted(struct proxy *proxy);
 
 /* How many bytes have gone to the server, over all connections. */
 size_t proxy_passed(struct proxy *proxy);
+/* How many round trips there were: how often something went to the server after an answer, or first. */
+size_t proxy_round_trips(struct proxy *proxy);
 
 void proxy_stop(struct proxy *proxy);
 
