@@ -62,9 +62,13 @@ PGK_API void pgk_component_of_job(const pgk_uuid *job_id, char out[PGK_JOB_COMPO
 PGK_API pgk_status pgk_ha_open(const pgk_config *config, pgk_ha **ret_ha, pgk_error *err);
 
 /*
- * Opens a handle that only follows leaders: no lock is ever taken, one database session in all.
- * pgk_ha_election() on it answers PGK_ERR_ILLEGAL_STATE. Otherwise as pgk_ha_open; with
- * `retrieval.mode: poll` it also works through a transaction pooler. Since 0.1.
+ * Opens a handle that only follows leaders: no lock is ever taken, one database session to follow.
+ * pgk_ha_election() on it answers PGK_ERR_ILLEGAL_STATE, and so do the stores that a leader alone
+ * needs: results, registry, checkpoints, counters, discards and clean-up. It opens job graphs and
+ * blobs, on work sessions of their own, for who submits jobs or fetches files: with the token of a
+ * leader that was handed to it, whose fence holds as with him, or PGK_UNFENCED; a token of its own
+ * it cannot get. Otherwise as pgk_ha_open; with `retrieval.mode: poll` it also works through a
+ * transaction pooler. Since 0.1.
  */
 PGK_API pgk_status pgk_ha_open_client(const pgk_config *config, pgk_ha **ret_ha, pgk_error *err);
 

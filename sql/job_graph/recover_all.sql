@@ -5,12 +5,16 @@
 -- 1 MiB that follow each other; the place is the number of the row, from 0, and the whole lengths of graph and
 -- requirements (0: none), as 32-bit integers; NULL: the row is whole.
 -- The casts take domains off: where the types of the two parts differ, the server takes each row through two more steps.
-WITH claimed AS MATERIALIZED (SELECT claim_graphs($2::uuid, pg_current_snapshot()) AS ok)
+-- Whether anything may be large is asked of the size of what is stored out of line: where that is small no row is looked
+-- at twice. A row that is large all the same (compressed by somebody) comes whole then.
+WITH claimed AS MATERIALIZED (SELECT claim_graphs($2::uuid, pg_current_snapshot()) AS ok),
+large AS MATERIALIZED (
+SELECT pg_relation_size(t.reltoastrelid) > 1048576 AS may_be FROM pg_class t WHERE t.oid = 'job_graph'::regclass)
 SELECT g.job_id, g.op_id, g.version::bigint, g.epoch, g.sha256::bytea, g.graph::bytea, g.requirements_sha256::bytea,
        g.requirements::bytea, g.created_in, NULL::bytea
   FROM job_graph g
  WHERE g.cluster_id = $1::text AND (SELECT c.ok FROM claimed c)
-   AND greatest(octet_length(g.graph), octet_length(g.requirements)) <= 1048576
+   AND ((SELECT l.may_be FROM large l) IS NOT TRUE OR greatest(octet_length(g.graph), octet_length(g.requirements)) <= 1048576)
 UNION ALL
 SELECT g.job_id, g.op_id, g.version::bigint, g.epoch, g.sha256::bytea, substring(g.graph FROM piece * 1048576 + 1 FOR 1048576),
        g.requirements_sha256::bytea, substring(g.requirements FROM piece * 1048576 + 1 FOR 1048576), g.created_in,
@@ -18,4 +22,4 @@ SELECT g.job_id, g.op_id, g.version::bigint, g.epoch, g.sha256::bytea, substring
   FROM job_graph g
  CROSS JOIN LATERAL generate_series(0, (greatest(octet_length(g.graph), octet_length(g.requirements)) - 1) / 1048576) AS piece
  WHERE g.cluster_id = $1::text AND (SELECT c.ok FROM claimed c)
-   AND greatest(octet_length(g.graph), octet_length(g.requirements)) > 1048576
+   AND (SELECT l.may_be FROM large l) AND greatest(octet_length(g.graph), octet_length(g.requirements)) > 1048576

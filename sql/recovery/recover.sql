@@ -21,16 +21,20 @@ SELECT g.job_id, c.kind, c.retention, c.pointer, g.version::bigint AS version, c
        c.epoch AS checkpoint_epoch, c.sha256::bytea AS checkpoint_sha256, c.metadata::bytea AS metadata,
        greatest(octet_length(g.graph), octet_length(g.requirements), octet_length(c.metadata)) AS longest
   FROM job_graph g
-  LEFT JOIN checkpoint_counter n ON n.cluster_id = g.cluster_id AND n.job_id = g.job_id
+  LEFT JOIN checkpoint_counter n ON n.cluster_id = $1::text AND n.job_id = g.job_id
   LEFT JOIN (SELECT x.job_id, max(x.checkpoint_id) AS checkpoint_id FROM checkpoint x
               WHERE x.cluster_id = $1::text AND x.state = 'completed' GROUP BY x.job_id) latest ON latest.job_id = g.job_id
   LEFT JOIN checkpoint c ON c.cluster_id = $1::text AND c.job_id = latest.job_id AND c.checkpoint_id = latest.checkpoint_id
  WHERE $4::boolean AND g.cluster_id = $1::text AND ($2::uuid IS NULL OR (SELECT x.ok FROM claimed x))
-   AND NOT EXISTS (SELECT FROM job_result r WHERE r.cluster_id = g.cluster_id AND r.job_id = g.job_id)),
+   AND NOT EXISTS (SELECT FROM job_result r WHERE r.cluster_id = $1::text AND r.job_id = g.job_id)),
+-- As there: is anything stored out of line that may be so large?
+large AS MATERIALIZED (
+SELECT bool_or(pg_relation_size(t.reltoastrelid) > 1048576) AS may_be
+  FROM pg_class t WHERE t.oid IN ('job_graph'::regclass, 'checkpoint'::regclass)),
 -- No index on graphs for this: with the graph in its predicate each replacement would have to write all indexes.
-large AS NOT MATERIALIZED (
+large_job AS NOT MATERIALIZED (
 SELECT g.job_id FROM job_graph g
- WHERE g.cluster_id = $1::text AND greatest(octet_length(g.graph), octet_length(g.requirements)) > 1048576
+ WHERE g.cluster_id = $1::text AND (SELECT l.may_be FROM large l) AND greatest(octet_length(g.graph), octet_length(g.requirements)) > 1048576
 UNION
 SELECT c.job_id FROM checkpoint c WHERE c.cluster_id = $1::text AND octet_length(c.metadata) > 1048576)
 SELECT 'result', r.job_id, r.status, r.job_name, r.failure, r.format_version, r.net_runtime_ms,
@@ -45,7 +49,7 @@ SELECT 'job', j.job_id, j.kind, j.retention, j.pointer, NULL, j.version, j.next_
        j.op_id, j.checkpoint_id, round(extract(epoch FROM j.completed_at) * 1000)::bigint, j.checkpoint_epoch,
        j.checkpoint_sha256, j.metadata, j.created_in, NULL
   FROM job j
- WHERE j.longest <= 1048576
+ WHERE (SELECT l.may_be FROM large l) IS NOT TRUE OR j.longest <= 1048576
 UNION ALL
 SELECT 'job', j.job_id, j.kind, j.retention, j.pointer, NULL, j.version, j.next_id, NULL, j.epoch,
        j.sha256, substring(j.graph FROM piece * 1048576 + 1 FOR 1048576), j.requirements_sha256, substring(j.requirements FROM piece * 1048576 + 1 FOR 1048576),
@@ -54,7 +58,7 @@ SELECT 'job', j.job_id, j.kind, j.retention, j.pointer, NULL, j.version, j.next_
        int4send(piece) || int4send(octet_length(j.graph)) || int4send(coalesce(octet_length(j.requirements), 0))
        || int4send(coalesce(octet_length(j.metadata), 0))
   FROM job j CROSS JOIN LATERAL generate_series(0, (j.longest - 1) / 1048576) AS piece
- WHERE j.longest > 1048576 AND j.job_id IN (SELECT l.job_id FROM large l)
+ WHERE (SELECT l.may_be FROM large l) AND j.longest > 1048576 AND j.job_id IN (SELECT l.job_id FROM large_job l)
 UNION ALL
 SELECT 'discard', c.job_id, c.kind, c.retention, c.pointer, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
        c.checkpoint_id, round(extract(epoch FROM c.completed_at) * 1000)::bigint, c.epoch, NULL, NULL, NULL, NULL

@@ -65,5 +65,7 @@ if [ -x "$PGK_BUILD_DIR/src/cli/pgkeeper" ]; then
         *"$version"*) ;;
         *) complain "the installed command" "$said" ;;
     esac
+    complain "completion or unit of the command" "$(for file in share/bash-completion/completions/pgkeeper lib/systemd/system/pgkeeper-run@.service; do
+        [ -s "$prefix/$file" ] || echo "no $file"; done)"
 fi
 finish

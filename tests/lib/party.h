@@ -15,6 +15,7 @@ struct party {
     pgk_ha *ha[PARTY_HANDLES];
     atomic_bool over; /* the test's own, as is: */
     atomic_int count;
+    void *user;
 };
 
 /* The cluster id is to be the test's own. */

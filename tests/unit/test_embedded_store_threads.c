@@ -297,6 +297,74 @@ static void test_embedded_stores__graphs_of_many_threads__whole_and_told(void **
     party_close(&party);
 }
 
+/* ------------------------------------------------------------------ two listeners of a handle */
+
+/* While one is handed all graphs, which hides from it what others do. */
+struct blinded {
+    struct party *party;
+    pgk_job_graphs *blind;
+    pgk_job_graphs *other; /* of another handle */
+    struct ear *seeing_ear;
+    int round;
+};
+
+static void put_own(struct party *party, int number)
+{
+    const struct blinded *blinded = party->user;
+    pgk_uuid job = job_number(1000 + blinded->round);
+    pgk_error err;
+    (void)number;
+    MUST_OK(pgk_job_graphs_put(blinded->blind, &job, "own", 3, &err), err);
+}
+
+/* Somebody else's graph, and then its own, of which only the other listener is told. */
+static pgk_status on_first(void *user, const pgk_job_graph *graph)
+{
+    struct blinded *blinded = user;
+    pgk_uuid theirs = job_number(2000 + blinded->round);
+    pgk_uuid own = job_number(1000 + blinded->round);
+    struct hand hand;
+    pgk_error err;
+    (void)graph;
+    CHECK_OK(pgk_job_graphs_put(blinded->other, &theirs, "theirs", 6, &err), err);
+    EAR_WAIT(blinded->seeing_ear, true, &theirs, 1);
+    hands_start(&hand, 1, blinded->party, put_own);
+    hands_join(&hand, 1);
+    EAR_WAIT(blinded->seeing_ear, true, &own, 1);
+    return PGK_ERR_IO; /* one is enough */
+}
+
+static void test_embedded_stores__busy_while_another_is_told__is_told_later(void **state)
+{
+    (void)state;
+    static struct ear blind_ear;
+    static struct ear seeing_ear;
+    struct party party;
+    pgk_uuid first = job_number(1);
+    pgk_error err;
+    party_open(&party, "blind");
+    pgk_job_graph_listener blind_listener = ear_open(&blind_ear);
+    pgk_job_graph_listener seeing_listener = ear_open(&seeing_ear);
+    struct blinded blinded = {.party = &party,
+                              .blind = shelf_open(party.ha[0], PGK_UNFENCED, &blind_listener),
+                              .other = shelf_open(party.ha[1], PGK_UNFENCED, NULL),
+                              .seeing_ear = &seeing_ear};
+    pgk_job_graphs *seeing = shelf_open(party.ha[0], PGK_UNFENCED, &seeing_listener);
+    party.user = &blinded;
+    CHECK_OK(pgk_job_graphs_put(blinded.other, &first, "first", 5, &err), err);
+    for (int i = 0; i < 5; i++) {
+        pgk_uuid theirs = job_number(2000 + i);
+        blinded.round = i;
+        assert_int_equal(pgk_job_graphs_recover_all(blinded.blind, on_first, &blinded, &err),
+                         PGK_ERR_IO);
+        EAR_WAIT(&blind_ear, true, &theirs, 1);
+    }
+    pgk_job_graphs_free(seeing);
+    pgk_job_graphs_free(blinded.blind);
+    pgk_job_graphs_free(blinded.other);
+    party_close(&party);
+}
+
 /* ------------------------------------------------------------------ the fence */
 
 struct fenced {
@@ -373,6 +441,7 @@ int main(void)
         cmocka_unit_test(
             test_embedded_stores__recovered_while_jobs_end__each_look_is_of_one_moment),
         cmocka_unit_test(test_embedded_stores__graphs_of_many_threads__whole_and_told),
+        cmocka_unit_test(test_embedded_stores__busy_while_another_is_told__is_told_later),
         cmocka_unit_test(
             test_embedded_stores__revoked_while_threads_write__nothing_after_it_returned),
     };

@@ -13,9 +13,9 @@
 
 /* PGK_TEST_ROUNDS: another number. */
 #ifdef PGK_TEST_SANITIZED
-#define ROUNDS 150
+#define ROUNDS 60
 #else
-#define ROUNDS 1000
+#define ROUNDS 250
 #endif
 #define BEGINNERS 3
 #define TURNS 6

@@ -23,6 +23,7 @@ struct backend_graph_watch {
     pgk_uuid store_id;
     bool due;   /* under the space's lock: something has changed since the last read */
     bool asked; /* part of the read under way */
+    bool blind; /* the last read did not see everything */
     LIST_ENTRY(backend_graph_watch) of_handle;
     LIST_ENTRY(backend_graph_watch) of_shelf; /* under the space's lock */
 };
@@ -73,23 +74,34 @@ void graphs_changed(struct shelf *shelf, const pgk_uuid *but_for)
 
 /* ------------------------------------------------------------------ reading */
 
-/* False: nobody is due. `all`: as if all were. */
-static bool take_due(struct backend *backend, bool all)
+/* False: nobody is to be read for. `again`: it is time for those who did not see everything. */
+static bool take_due(struct backend *backend, bool again)
 {
     struct backend_graph_watch *watch;
     bool any = false;
     (void)shelf_read(backend);
     LIST_FOREACH(watch, &backend->graph_watches.list, of_handle)
     {
-        watch->asked = watch->due || all;
+        any = any || watch->due || (watch->blind && again);
+        watch->asked = watch->due || watch->blind;
         watch->due = false;
-        any = any || watch->asked;
     }
     shelf_unlock(backend);
     return any;
 }
 
-/* True: all has been seen. */
+/* Tells one. False: it did not see everything. */
+static bool tell(const struct backend_sink *sink, struct backend_graph_watch *watch,
+                 const struct graph_id *ids, size_t count, bool read)
+{
+    if (watch->asked) {
+        watch->blind = !read || !sink->graphs_seen(sink->ctx, watch->ctx, ids, count);
+        watch->asked = false;
+    }
+    return !watch->blind;
+}
+
+/* False: somebody did not see everything. */
 static bool read_all(struct backend *backend)
 {
     const struct backend_sink *sink = &backend->env.sink;
@@ -97,22 +109,19 @@ static bool read_all(struct backend *backend)
     struct backend_graph_watch *watch;
     struct graph_id *ids = NULL;
     size_t count = 0;
+    bool whole = true;
     LIST_FOREACH(watch, &watches->list, of_handle)
     {
         if (watch->asked) {
             sink->graphs_reading(sink->ctx, watch->ctx);
         }
     }
-    bool whole = graph_list(shelf_read(backend), &ids, &count, NULL) == PGK_OK;
+    /* Without memory: what was read is not what there is. */
+    bool read = graph_list(shelf_read(backend), &ids, &count, NULL) == PGK_OK;
     shelf_unlock(backend);
-    if (!whole) {
-        return false; /* no memory: what was read is not what there is */
-    }
     LIST_FOREACH(watch, &watches->list, of_handle)
     {
-        if (watch->asked) {
-            whole = sink->graphs_seen(sink->ctx, watch->ctx, ids, count) && whole;
-        }
+        whole = tell(sink, watch, ids, count, read) && whole;
     }
     free(ids);
     return whole;

@@ -171,6 +171,7 @@ struct rows {
     const pgk_uuid *job_id; /* NULL: the first column is the job's */
     checkpoint_row_fn fn;
     void *ctx;
+    struct pieces pieces; /* of a list */
 };
 
 static pgk_status hand_out(void *ctx, const PGresult *result, pgk_error *err)
@@ -186,7 +187,7 @@ static pgk_status hand_out(void *ctx, const PGresult *result, pgk_error *err)
                        .completed_ms = cell_int64(result, 0, at + 3),
                        .epoch = cell_int64(result, 0, at + 4),
                        .pointer = cell_text(result, 0, at + 7)},
-        .content = cell_bytes(result, 0, at + 6, at + 5),
+        .content = pieces_bytes(&rows->pieces, result, at + 6, at + 5),
     };
 
     if (rows->job_id == NULL) {
@@ -199,10 +200,14 @@ static pgk_status hand_out(void *ctx, const PGresult *result, pgk_error *err)
 static pgk_status list(struct backend *backend, const pgk_uuid *job_id, bool only_latest,
                        checkpoint_row_fn fn, void *ctx, pgk_error *err)
 {
-    struct rows rows = {.job_id = job_id, .fn = fn, .ctx = ctx};
+    struct rows rows = {.job_id = job_id,
+                        .fn = fn,
+                        .ctx = ctx,
+                        .pieces = {.place_column = 8, .count = 1, .columns = {6}}};
     struct work work;
 
     work_begin(&work, STMT_CHECKPOINT_LIST);
+    work.pieces = &rows.pieces;
     work_text(&work, backend->settings->cluster_id);
     work_uuid(&work, job_id);
     work_bool(&work, only_latest);
