@@ -149,7 +149,7 @@ static void closed__what_was_begun_is_completed_once(struct scene *s)
     for (int i = 0; i < MANY; i++) {
         assert_int_equal(atomic_load(&done[i].calls), 1);
         assert_true(done[i].status == PGK_OK || done[i].status == PGK_ERR_ILLEGAL_STATE);
-        assert_int_equal(done[i].attempts > 0, done[i].status == PGK_OK);
+        assert_true(done[i].attempts > 0 || done[i].status == PGK_ERR_ILLEGAL_STATE);
     }
 }
 
