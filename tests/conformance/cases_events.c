@@ -262,6 +262,21 @@ static void job_ended_by_another_process__the_owner_is_told(struct scene *s)
     EAR_WAIT(p.ear, false, &two, 1);
 }
 
+static void job_ended_under_another_token__the_owner_is_told(struct scene *s)
+{
+    pgk_token token;
+    pgk_job_result result = result_of(1);
+    pgk_ha *ha = scene_open(s);
+    struct ear *ear = scene_ear(s);
+    scene_lead(s, ha, &token);
+    pgk_job_graphs *store = scene_graphs_listening(s, ha, &token, ear);
+    put_graph(s, store, 1, "graph");
+    put_graph(s, store, 2, "graph");
+    WORKS(s, pgk_job_results_finish_job(scene_results(s, ha, PGK_UNFENCED), &result, &s->err));
+    EAR_WAIT(ear, false, &result.job_id, 1);
+    assert_int_equal(ear_total(ear), 1);
+}
+
 static void dispatch_manual__told_where_dispatched(struct scene *s)
 {
     struct ear *ear = scene_ear(s);
@@ -317,6 +332,7 @@ static const struct conformance_case cases[] = {
     CASE_NEEDS(started_twice__the_first_listener_stays, TOLD),
     CASE_NEEDS(job_ended_by_this_process__not_told, TOLD),
     CASE_NEEDS(job_ended_by_another_process__the_owner_is_told, TOLD),
+    CASE_NEEDS(job_ended_under_another_token__the_owner_is_told, TOLD),
     CASE_NEEDS(dispatch_manual__told_where_dispatched, TOLD),
     CASE_NEEDS(another_cluster__not_told, TOLD),
     CASE_WITHOUT(without__nothing_is_told, GRAPHS),

@@ -375,6 +375,71 @@ static void in_recover_all__another_store_works(struct scene *s)
     assert_string_equal(graph_text(s, recursion.other, 1), "inside");
 }
 
+/* The callback may not call its own store: another thread does. */
+struct meddler {
+    pgk_job_graphs *store;
+    pgk_status (*act)(pgk_job_graphs *store);
+    int calls;
+    pgk_status status;
+};
+
+static void *meddle(void *arg)
+{
+    struct meddler *meddler = arg;
+    meddler->status = meddler->act(meddler->store);
+    return NULL;
+}
+
+static pgk_status meddle_at_first(void *user, const pgk_job_graph *graph)
+{
+    struct meddler *meddler = user;
+    pthread_t thread;
+    (void)graph;
+    if (meddler->calls++ == 0 && pthread_create(&thread, NULL, meddle, meddler) == 0) {
+        pthread_join(thread, NULL);
+    }
+    return PGK_OK;
+}
+
+static pgk_status release_both(pgk_job_graphs *store)
+{
+    pgk_uuid one = job_of(1);
+    pgk_uuid two = job_of(2);
+    pgk_status status = pgk_job_graphs_release(store, &one, NULL);
+    return status == PGK_OK ? pgk_job_graphs_release(store, &two, NULL) : status;
+}
+
+static void released_while_all_are_recovered__stays_released(struct scene *s)
+{
+    pgk_uuid one = job_of(1);
+    pgk_uuid two = job_of(2);
+    pgk_job_graphs *store = scene_graphs(s, scene_open(s), PGK_UNFENCED);
+    struct meddler meddler = {.store = store, .act = release_both, .status = PGK_ERR_INTERNAL};
+    put_graph(s, store, 1, "graph");
+    put_graph(s, store, 2, "graph");
+    WORKS(s, pgk_job_graphs_recover_all(store, meddle_at_first, &meddler, &s->err));
+    assert_int_equal(meddler.status, PGK_OK);
+    FAILS(s, PGK_ERR_ALREADY_EXISTS, pgk_job_graphs_put(store, &one, "x", 1, &s->err));
+    FAILS(s, PGK_ERR_ALREADY_EXISTS, pgk_job_graphs_put(store, &two, "x", 1, &s->err));
+}
+
+static pgk_status stop_it(pgk_job_graphs *store)
+{
+    return pgk_job_graphs_stop(store, NULL);
+}
+
+static void stopped_while_all_are_recovered__ends_both(struct scene *s)
+{
+    pgk_job_graphs *store = scene_graphs(s, scene_open(s), PGK_UNFENCED);
+    struct meddler meddler = {.store = store, .act = stop_it, .status = PGK_ERR_INTERNAL};
+    for (int i = 1; i <= 3; i++) {
+        put_graph(s, store, i, "graph");
+    }
+    FAILS(s, PGK_ERR_ILLEGAL_STATE,
+          pgk_job_graphs_recover_all(store, meddle_at_first, &meddler, &s->err));
+    assert_int_equal(meddler.status, PGK_OK);
+}
+
 /* ------------------------------------------------------------------ requirements */
 
 static const char *requirements_of(struct scene *s, pgk_job_graphs *store, int job)
@@ -706,6 +771,8 @@ static const struct conformance_case cases[] = {
     CASE(recover_all_of_none__fine),
     CASE_NEEDS(recover_all_that_is_refused__ends_and_owns_nothing, STORED),
     CASE_NEEDS(in_recover_all__another_store_works, STORED),
+    CASE_NEEDS(released_while_all_are_recovered__stays_released, STORED),
+    CASE_NEEDS(stopped_while_all_are_recovered__ends_both, STORED),
     CASE_NEEDS(requirements_of_a_missing_graph__not_found, STORED),
     CASE_NEEDS(requirements__survive_replacement_and_may_be_replaced, STORED),
     CASE_NEEDS(requirements_of_a_graph_that_is_not_owned__stored, STORED),

@@ -409,6 +409,7 @@ static void another_process__waits_and_takes_over(struct scene *s)
     struct process *other = scene_probe(s, &word);
     assert_string_equal(word, "waiting");
     WORKS(s, pgk_ha_close(ha, &s->err));
+    process_expect(other, "probe granted", WAIT_LONG_MS);
     process_kill(other);
     scene_lead(s, scene_open(s), NULL);
 }
@@ -420,6 +421,7 @@ static void another_process_killed__its_successor_leads(struct scene *s)
     assert_string_equal(word, "granted");
     struct part *part = scene_contend(s, scene_open(s), "dispatcher");
     scene_await_contender(s, 0);
+    scene_quiet(s);
     assert_int_equal(part_count(part, "grant"), 0);
     process_kill(other);
     part_granted(part);

@@ -23,12 +23,13 @@ extern const struct area area_recovery;
 extern const struct area area_cleanup;
 extern const struct area area_blobs;
 extern const struct area area_control;
+extern const struct area area_async;
 
 const struct area *const areas[] = {
-    &area_handles,   &area_election,    &area_tenure,   &area_fence,
-    &area_retrieval, &area_graphs,      &area_events,   &area_results,
-    &area_registry,  &area_checkpoints, &area_discards, &area_counter,
-    &area_recovery,  &area_cleanup,     &area_blobs,    &area_control};
+    &area_handles,  &area_election, &area_tenure,   &area_fence,    &area_retrieval,
+    &area_graphs,   &area_events,   &area_results,  &area_registry, &area_checkpoints,
+    &area_discards, &area_counter,  &area_recovery, &area_cleanup,  &area_blobs,
+    &area_control,  &area_async};
 const size_t area_count = sizeof(areas) / sizeof(areas[0]);
 
 static int usage(void)

@@ -1,9 +1,11 @@
 /*
  * tests/conformance/probe.c - a process of its own of the cluster under test: contends for "dispatcher" and says on stdout
- * "probe granted", or "probe waiting" when it was not granted for a while; ends when its stdin does, or is killed.
+ * "probe granted", or "probe waiting" when it was not granted for a while, and "probe granted" when it is; ends when its
+ * stdin does, or is killed.
  */
 #include "suite.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 /* For "waiting": much longer than a grant takes where nobody leads. */
@@ -55,23 +57,32 @@ static pgk_status join(int argc, char **argv, pgk_ha **ret_ha, pgk_election **re
     return status;
 }
 
+static bool say(const char *words)
+{
+    puts(words);
+    fflush(stdout);
+    return true;
+}
+
 int probe_main(int argc, char **argv)
 {
     pgk_ha *ha = NULL;
     pgk_election *election = NULL;
     pgk_error err;
-    char byte;
     if (join(argc, argv, &ha, &election, &err) != PGK_OK) {
         fprintf(stderr, "probe: %s\n", err.message);
         return 1;
     }
-    for (int64_t end = wait_now_ns() + PATIENCE_MS * WAIT_NS_PER_MS;
-         atomic_load(&grants) == 0 && wait_now_ns() < end;) {
-        wait_pause_ms(5);
-    }
-    printf("probe %s\n", atomic_load(&grants) > 0 ? "granted" : "waiting");
-    fflush(stdout);
-    while (read(STDIN_FILENO, &byte, 1) > 0) {
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    bool said_granted = false;
+    bool said_waiting = false;
+    int64_t patience_ns = wait_now_ns() + PATIENCE_MS * WAIT_NS_PER_MS;
+    while (poll(&input, 1, 5) == 0) { /* nothing is ever sent: it has ended */
+        if (!said_granted && atomic_load(&grants) > 0) {
+            said_granted = say("probe granted");
+        } else if (!said_granted && !said_waiting && wait_now_ns() > patience_ns) {
+            said_waiting = say("probe waiting");
+        }
     }
     pgk_election_free(election);
     pgk_ha_free(ha);
