@@ -114,8 +114,8 @@ static void measure_size(PGconn *conn, int64_t jobs, int64_t bytes, int rounds)
         }
     }
     leader_close(&leader);
-    snprintf(title, sizeof title, "Recovery of %lld jobs of %lld kB, unix socket", (long long)jobs,
-             (long long)(bytes / KB));
+    snprintf(title, sizeof title, "Recovery of %lld jobs of %lld kB, %s", (long long)jobs,
+             (long long)(bytes / KB), transport(conn));
     stats_print_head(title);
     stats_print_row("floor: SELECT job_id, graph", &floor, NULL);
     stats_print_row("pgk_job_graphs_recover_all", &graphs, &floor);
