@@ -9,7 +9,7 @@
 --            17 metadata, 18 transaction that stored the graph first,
 --            19 place among its pieces, of graph, requirements and metadata, as in job_graph/recover_all.sql
 --   result:  1 job id, 2 status, 3 job name, 4 failure, 5 format version, 6 net runtime in ms, 7 epoch, 8 SHA-256,
---            9 accumulators, 13 started, 14 ended
+--            9 accumulators, 13 started, 14 ended, 19 as above, of accumulators and twice 0
 --   discard: 1 job id, 2 kind, 3 retention, 4 pointer, 13 checkpoint id, 14 completed, 15 epoch
 -- Only a job has a 12, and of the others only a result has a 5. Times are milliseconds since 1970. The casts take
 -- domains off, as there.
@@ -44,11 +44,15 @@ SELECT g.job_id FROM job_graph g
 UNION
 SELECT c.job_id FROM checkpoint c WHERE c.cluster_id = $1::text AND octet_length(c.metadata) > 1048576)
 SELECT r.job_id AS a, r.status AS b, r.job_name AS c, r.failure AS d, r.format_version::bigint AS e, r.net_runtime_ms AS f,
-       r.epoch AS g, r.accumulators_sha256::bytea AS h, r.accumulators::bytea AS i, NULL::bytea AS j, NULL::bytea AS k,
+       r.epoch AS g, r.accumulators_sha256::bytea AS h, substring(r.accumulators FROM piece * 1048576 + 1 FOR 1048576) AS i,
+       NULL::bytea AS j, NULL::bytea AS k,
        NULL::uuid AS l, round(extract(epoch FROM r.job_started_at) * 1000)::bigint AS m,
        round(extract(epoch FROM r.job_ended_at) * 1000)::bigint AS n, NULL::bigint AS o, NULL::bytea AS p, NULL::bytea AS q,
-       NULL::xid8 AS r, NULL::bytea AS s
+       NULL::xid8 AS r,
+       CASE WHEN octet_length(r.accumulators) > 1048576
+            THEN int4send(piece) || int4send(octet_length(r.accumulators)) || int4send(0) || int4send(0) END AS s
   FROM job_result r
+ CROSS JOIN LATERAL generate_series(0, (coalesce(octet_length(r.accumulators), 1) - 1) / 1048576) AS piece
  WHERE $3::boolean AND r.cluster_id = $1::text AND r.state = 'dirty'
 UNION ALL
 SELECT j.job_id, j.kind, j.retention, j.pointer, j.version, j.next_id, j.epoch, j.sha256, j.graph, j.requirements_sha256,

@@ -146,7 +146,7 @@ SELECT is(pg_temp.answers($$stop(pg_temp.u(3))$$), 'missing', 'stop again');
 SELECT is(pg_temp.answers($$create_dirty(1001, 7, 'c', pg_temp.u(1), pg_temp.u(21), 'FAILED', 'n', 1500, 2500, 9, 'why', '\x01', sha256('\x01'), 1)$$), 'done', 'create_dirty');
 SELECT is(pg_temp.answers($$create_dirty(1001, 7, 'c', pg_temp.u(1), pg_temp.u(21), 'FAILED', 'n', 1500, 2500, 9, 'why', '\x01', sha256('\x01'), 1)$$), 'done', 'create_dirty: repeated');
 SELECT is(pg_temp.answers($$create_dirty(1001, 7, 'c', pg_temp.u(1), pg_temp.u(22), 'FAILED', 'n', 1500, 2500, 9, 'why', '\x01', sha256('\x01'), 1)$$), 'exists', 'create_dirty: exists');
-SELECT alike(pg_temp.answers($$list_results('c', 'dirty', NULL)$$), pg_temp.u(1) || ' dirty FAILED n 1500 2500 9 why % 1 7', 'list_dirty');
+SELECT alike(pg_temp.answers($$list_results('c', 'dirty', NULL)$$), pg_temp.u(1) || ' dirty FAILED n 1500 2500 9 why % 1 7 -', 'list_dirty');
 SELECT put.a FROM pg_temp.answers($$put(1001, 7, 'c', pg_temp.u(2), pg_temp.u(1), pg_temp.u(31), NULL, '\x01', sha256('\x01'))$$) put(a);
 SELECT is(pg_temp.answers($$finish_job(1001, 7, 'c', pg_temp.u(2), pg_temp.u(32), 'FINISHED', '', NULL, NULL, 0, NULL, NULL, NULL, 1, NULL)$$), 'done', 'finish_job');
 SELECT is(pg_temp.answers($$finish_job(1001, 7, 'c', pg_temp.u(2), pg_temp.u(33), 'FAILED', '', NULL, NULL, 0, NULL, NULL, NULL, 1, NULL)$$), 'exists', 'finish_job: exists');
@@ -192,7 +192,7 @@ SELECT is(pg_temp.answers($$add(1001, 7, 'c', pg_temp.u(1), pg_temp.u(71), 12, '
 SELECT is((SELECT string_agg(checkpoint_id || ' ' || state, ', ' ORDER BY checkpoint_id) FROM checkpoint WHERE cluster_id = 'c'),
     '9 discarding, 10 retained, 11 completed, 12 completed', 'where they are');
 SELECT alike(pg_temp.answers($$heads('c', pg_temp.u(1))$$), E'11 checkpoint never_retained %\n12 checkpoint retain_on_failure %', 'heads ascend');
-SELECT alike(pg_temp.answers($$list_checkpoints('c', pg_temp.u(1), true)$$), '12 checkpoint retain_on_failure 5 7 % - p', 'the latest');
+SELECT alike(pg_temp.answers($$list_checkpoints('c', pg_temp.u(1), true)$$), '12 checkpoint retain_on_failure 5 7 % - p -', 'the latest');
 SELECT is(pg_temp.answers($$add(1001, 7, 'far', pg_temp.u(1), pg_temp.u(72), 1, 'checkpoint', 'never_retained', NULL, 'p', sha256('p'), 253402300799001, '{}', '{}')$$)
     || pg_temp.answers($$create_dirty(1001, 7, 'far', pg_temp.u(1), pg_temp.u(73), 'FAILED', 'n', 253402300799001, 253402300799001, 9, NULL, NULL, NULL, 1)$$),
     'done [] truedone', 'a far time');

@@ -161,7 +161,11 @@ static pgk_status read_state(struct backend *backend, const pgk_uuid *job_id,
 struct rows {
     result_row_fn fn;
     void *ctx;
+    struct pieces pieces;
 };
+
+/* Columns of sql/job_result/list.sql that are named more than once. */
+enum { ACCUMULATORS = 9, PLACE = 12 };
 
 static pgk_status hand_out(void *ctx, const PGresult *result, pgk_error *err)
 {
@@ -178,7 +182,7 @@ static pgk_status hand_out(void *ctx, const PGresult *result, pgk_error *err)
                    .failure = cell_text(result, 0, 7),
                    .format_version = cell_int32(result, 0, 10),
                    .epoch = cell_int64(result, 0, 11)},
-        .accumulators = cell_bytes(result, 0, 9, 8),
+        .accumulators = pieces_bytes(&rows->pieces, result, ACCUMULATORS, 8),
     };
 
     return rows->fn(rows->ctx, &row, err);
@@ -187,10 +191,13 @@ static pgk_status hand_out(void *ctx, const PGresult *result, pgk_error *err)
 static pgk_status list(struct backend *backend, enum result_state state, const pgk_uuid *job_id,
                        result_row_fn fn, void *ctx, pgk_error *err)
 {
-    struct rows rows = {.fn = fn, .ctx = ctx};
+    struct rows rows = {.fn = fn,
+                        .ctx = ctx,
+                        .pieces = {.place_column = PLACE, .count = 1, .columns = {ACCUMULATORS}}};
     struct work work;
 
     work_begin(&work, STMT_JOB_RESULT_LIST);
+    work.pieces = &rows.pieces;
     work_text(&work, backend->settings->cluster_id);
     work_text(&work, state == RESULT_DIRTY ? "dirty" : state == RESULT_CLEAN ? "clean" : NULL);
     work_uuid(&work, job_id);

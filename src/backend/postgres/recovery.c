@@ -52,9 +52,10 @@ static int64_t time_or_none(const PGresult *row, int column)
     return PQgetisnull(row, 0, column) ? -1 : cell_int64(row, 0, column);
 }
 
-static pgk_status hand_out_result(const struct recovery_sink *sink, const PGresult *row,
+static pgk_status hand_out_result(const struct handing_out *out, const PGresult *row,
                                   pgk_error *err)
 {
+    const struct recovery_sink *sink = out->sink;
     struct result_row result = {
         .result = {.size = sizeof(result.result),
                    .job_id = cell_uuid(row, 0, JOB),
@@ -67,7 +68,7 @@ static pgk_status hand_out_result(const struct recovery_sink *sink, const PGresu
                    .ended_ms = time_or_none(row, ENDED),
                    .epoch = cell_int64(row, 0, EPOCH),
                    .dirty = true},
-        .accumulators = cell_bytes(row, 0, BYTES, SHA256),
+        .accumulators = pieces_bytes(&out->pieces, row, BYTES, SHA256),
     };
     return sink->result(sink->ctx, &result, err);
 }
@@ -110,7 +111,7 @@ static pgk_status hand_out(void *ctx, const PGresult *row, pgk_error *err)
         return hand_out_job(out, row, err);
     }
     if (!PQgetisnull(row, 0, FORMAT)) {
-        return hand_out_result(sink, row, err);
+        return hand_out_result(out, row, err);
     }
     struct checkpoint_row checkpoint = checkpoint_of(&out->pieces, row);
     return sink->discard(sink->ctx, &checkpoint, err);
