@@ -17,6 +17,21 @@ if(TARGET pgkeeper_cli)
         set_target_properties(pgkeeper_cli PROPERTIES INSTALL_RPATH "$ORIGIN/${pgk_rpath}")
     endif()
     install(TARGETS pgkeeper_cli COMPONENT tools)
+    if(TARGET pgkeeper_completion)
+        install(FILES ${PROJECT_BINARY_DIR}/completion.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+            RENAME pgkeeper COMPONENT tools)
+    endif()
+    # Units and the user that they run as. A unit names the command by its whole path.
+    file(GLOB units CONFIGURE_DEPENDS contrib/systemd/*.service)
+    foreach(unit IN LISTS units)
+        get_filename_component(name ${unit} NAME)
+        file(READ ${unit} text)
+        string(REPLACE "/usr/bin/pgkeeper" "${CMAKE_INSTALL_FULL_BINDIR}/pgkeeper" text "${text}")
+        file(CONFIGURE OUTPUT systemd/${name} CONTENT "${text}" @ONLY)
+        install(FILES ${PROJECT_BINARY_DIR}/systemd/${name} DESTINATION lib/systemd/system COMPONENT tools)
+        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${unit})
+    endforeach()
+    install(FILES contrib/systemd/pgkeeper.sysusers DESTINATION lib/sysusers.d RENAME pgkeeper.conf COMPONENT tools)
 endif()
 # The command carries the migrations in it; the files are for programs that apply them by means of their own.
 install(DIRECTORY migrations/ DESTINATION ${PGK_MIGRATIONS_DIR} COMPONENT development FILES_MATCHING PATTERN "*.sql")
@@ -27,6 +42,7 @@ install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT tools FILES
 install(FILES bench/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/bench COMPONENT tools)
 install(DIRECTORY contrib DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT tools)
 install(FILES examples/master.c examples/jobs.c examples/jobs.h examples/files.c examples/follower.c
+    examples/event_loop.c examples/embedded.c
     DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT tools)
 set(PGK_MAN_COMPONENT_1 tools)
 set(PGK_MAN_COMPONENT_3 development)

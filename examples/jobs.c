@@ -80,6 +80,31 @@ static pgk_status note_job(struct worker *worker, const pgk_job_graph *graph,
     return PGK_OK;
 }
 
+/* A job that comes to us, and not from a predecessor: first it is stored, then it is run. */
+static bool submit(struct worker *worker, pgk_job_graphs *graphs)
+{
+    static char bytes[1024 * 1024];
+    FILE *file = fopen(worker->submission, "rb");
+    size_t length = file == NULL ? 0 : fread(bytes, 1, sizeof bytes, file);
+    pgk_job_graph graph = {.status = PGK_OK, .graph = bytes, .graph_bytes = length};
+    pgk_error err;
+    if (file != NULL) {
+        fclose(file);
+    }
+    if (length == 0 || length == sizeof bytes) {
+        say(worker->name, "refused %s: not readable, empty or too large", worker->submission);
+        worker->submission = NULL;
+        return true;
+    }
+    pgk_uuid_new(&graph.job_id);
+    if (!fine(worker->name, pgk_job_graphs_put(graphs, &graph.job_id, bytes, length, &err), &err)) {
+        return false;
+    }
+    worker->submission = NULL;
+    say(worker->name, "submitted");
+    return note_job(worker, &graph, NULL) == PGK_OK;
+}
+
 static pgk_status on_job(void *user, const pgk_recovered_job *job)
 {
     return note_job(user, job->graph, job->checkpoint);
@@ -234,6 +259,9 @@ void work(struct worker *worker)
         struct pollfd wake = {.fd = worker->wake_fd, .events = POLLIN};
         eventfd_t count;
         ok = fine(worker->name, pgk_ha_recover(worker->ha, graphs, &recovery, &err), &err);
+        if (ok && worker->submission != NULL) {
+            ok = submit(worker, graphs);
+        }
         for (struct job *job = worker->jobs; ok && job != NULL; job = job->next) {
             ok = run_job(worker, job);
         }

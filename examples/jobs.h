@@ -13,7 +13,9 @@ struct worker {
     const char *directory; /* where files of jobs go; NULL: nobody wants them */
     pgk_ha *ha;
     pgk_token token; /* of the tenure: every write of ours carries it */
-    int wake_fd;     /* an eventfd; written when a job was added, or after stop was set */
+    const char *
+        submission; /* a file: the graph of a job that we bring ourselves; NULL: none, or it has been put */
+    int wake_fd; /* an eventfd; written when a job was added, or after stop was set */
     atomic_bool stop;
     struct job *jobs;
 };

@@ -3,12 +3,16 @@
  * works while it leads (jobs.c), and whose every write is refused once it does not.
  *
  *     cc master.c jobs.c files.c -o master $(pkg-config --cflags --libs pgkeeper)
- *     ./master alpha tcp://alpha:7000 [DIRECTORY for the files of jobs]
+ *     ./master alpha tcp://alpha:7000 [DIRECTORY for the files of jobs [GRAPH of a job to run]]
  *     pgkeeper blobs put FILE --job 00000000000000000000000000000001
  *     pgkeeper jobs put 00000000000000000000000000000001 FILE
  *
  * Start several: they take libpq's environment (PGHOST ...) and PGKEEPER_* variables. SIGTERM
  * ends one cleanly; SIGUSR1 tries a write with the latest token, whatever it believes of itself.
+ *
+ * It is the same master in one process without a database: PGKEEPER_HIGH_AVAILABILITY_TYPE=embedded, or
+ * standalone. There a job comes from nobody else:
+ *     PGKEEPER_HIGH_AVAILABILITY_TYPE=embedded ./master alpha tcp://alpha:7000 /tmp FILE
  */
 #include <pthread.h>
 #include <signal.h>
@@ -22,6 +26,7 @@ struct master {
     const char *name;
     const char *address;
     const char *directory;
+    const char *submission;
     pgk_ha *ha;
     pgk_election *election;
     bool working;
@@ -56,6 +61,7 @@ static void on_grant(void *user, const pgk_uuid *session_id, int64_t epoch)
                                      .directory = master->directory,
                                      .ha = master->ha,
                                      .token = master->token,
+                                     .submission = master->submission,
                                      .wake_fd = eventfd(0, EFD_CLOEXEC)};
     master->working = pthread_create(&master->thread, NULL, run, &master->worker) == 0;
 }
@@ -69,6 +75,7 @@ static void on_revoke(void *user, const pgk_uuid *session_id, int64_t epoch)
         eventfd_write(master->worker.wake_fd, 1);
         pthread_join(master->thread, NULL);
         close(master->worker.wake_fd);
+        master->submission = master->worker.submission; /* NULL once it has been put */
         master->working = false;
     }
     say(master->name,
@@ -109,13 +116,14 @@ int main(int argc, char **argv)
     pgk_error err;
     sigset_t signals;
     int number;
-    if (argc < 3 || argc > 4) {
-        fprintf(stderr, "usage: master NAME ADDRESS [DIRECTORY]\n");
+    if (argc < 3 || argc > 5) {
+        fprintf(stderr, "usage: master NAME ADDRESS [DIRECTORY [GRAPH]]\n");
         return 2;
     }
     master.name = argv[1];
     master.address = argv[2];
-    master.directory = argv[3]; /* NULL without */
+    master.directory = argc > 3 ? argv[3] : NULL;
+    master.submission = argc > 4 ? argv[4] : NULL;
 
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);

@@ -958,7 +958,7 @@ COMMENT ON FUNCTION kick(text, text) IS 'Ends the session that leads a component
 
 -- A function, because a server in recovery refuses to read an unlogged table, and the views are to be had there too.
 CREATE FUNCTION unentered_tenures() RETURNS SETOF tenure
-LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+LANGUAGE plpgsql STABLE ROWS 10 SET search_path FROM CURRENT
 AS $$
 BEGIN
     IF NOT pg_is_in_recovery() THEN

@@ -10,6 +10,9 @@ DROP TRIGGER note_truncate ON checkpoint;
 DROP TRIGGER note_truncate ON job_status;
 DROP TRIGGER note_truncate ON job_result;
 DROP TRIGGER note_truncate ON job_graph;
+DROP TRIGGER note_truncate ON applied_write;
+DROP TRIGGER note_truncate ON job_store;
+DROP TRIGGER note_truncate ON tenure;
 DROP TRIGGER note_truncate ON member;
 DROP TRIGGER note_truncate ON event;
 DROP TRIGGER note_truncate ON election_pause;
@@ -17,5 +20,6 @@ DROP TRIGGER note_truncate ON leader_history;
 DROP TRIGGER note_truncate ON leader;
 DROP TRIGGER note_delete ON event;
 DROP TRIGGER note_delete ON leader_history;
-DROP FUNCTION note_statement(), purge(text, text, interval, integer), switchover(text, text, text), resume_elections(text),
+DROP TRIGGER note_delete ON tenure;
+DROP FUNCTION note_tenure(), note_statement(), blob_verify(text, uuid, text, bigint), blob_object_digest(oid, bigint), purge(text, text, interval, integer), switchover(text, text, text), resume_elections(text),
     pause_elections(text, text);

@@ -1,5 +1,5 @@
 -- 0004_operations: what an operator does by SQL as well as by the command: pause and resume elections, hand over by name,
--- purge what is old; what is applied; and the audit of acts on whole tables.
+-- purge what is old, verify a blob; what is applied; and the audit of acts on whole tables.
 --
 -- Run like 0001. Changes no table of an earlier migration.
 
@@ -43,7 +43,12 @@ BEGIN
     END IF;
     -- Standbys that read "released" try at once; the others within a second.
     PERFORM announce(before.cluster_id, 'released ' || l.id) FROM leadership l
-      WHERE l.cluster_id = before.cluster_id AND NOT is_held(l.id);
+      WHERE l.cluster_id = before.cluster_id AND l.id::oid NOT IN (
+            -- As is_held(), but looked up once: there may be a group per job.
+            SELECT k.objid FROM pg_locks k
+             WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
+               AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+               AND k.classid = 'leadership'::regclass);
     PERFORM announce(before.cluster_id, 'election_pause');
     INSERT INTO event (cluster_id, subject, act, by_hand, detail)
     VALUES (before.cluster_id, before.cluster_id, 'resume', false, jsonb_strip_nulls(jsonb_build_object(
@@ -125,6 +130,61 @@ END $$;
 COMMENT ON FUNCTION purge(text, text, interval, integer) IS 'Deletes one batch of what is older: clean results, ended tenures (the latest of each group stays) or audit events of a cluster. How many; fewer than batch: none is left.';
 
 -- ---------------------------------------------------------------------------------------------
+-- Is a blob whole?
+
+-- STABLE: it sees what the statement sees that calls it, so that the object is the one of the row. The server has no SHA-256
+-- that is fed piece by piece: the object is in memory as a whole, once.
+CREATE FUNCTION blob_object_digest(loid oid, largest bigint) RETURNS TABLE (size bigint, sha256 bytea)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $$
+DECLARE
+    fd integer;
+BEGIN
+    fd := lo_open(loid, 262144); -- INV_READ
+    size := lo_lseek64(fd, 0, 2); -- SEEK_END
+    PERFORM lo_close(fd);
+    IF size <= largest THEN
+        sha256 := sha256(lo_get(loid));
+    END IF;
+    RETURN NEXT;
+EXCEPTION WHEN undefined_object OR insufficient_privilege THEN
+    size := CASE SQLSTATE WHEN '42704' THEN -1 ELSE -2 END;
+    RETURN NEXT;
+END $$;
+COMMENT ON FUNCTION blob_object_digest(oid, bigint) IS 'Bytes of a large object, -1: it is not there, -2: it is of another owner; and their SHA-256, NULL when there are more than largest.';
+
+CREATE FUNCTION blob_verify(cluster_id text, job_id uuid, blob_key text, largest bigint DEFAULT 268435456)
+RETURNS TABLE (state text, size bigint, reason text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+DECLARE
+    b record;
+BEGIN
+    SELECT x.size, x.sha256, o.size AS found, o.sha256 AS digest INTO b
+      FROM blob x CROSS JOIN LATERAL blob_object_digest(x.loid, least(blob_verify.largest, 1073741819)) o -- what a bytea holds
+     WHERE x.cluster_id = blob_verify.cluster_id AND x.blob_key = blob_verify.blob_key
+       AND coalesce(x.job_id::text, '') = coalesce(blob_verify.job_id::text, '');
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'cluster "%" has no blob % %', blob_verify.cluster_id, blob_verify.blob_key,
+            coalesce('of job ' || job_hex(blob_verify.job_id), 'without a job')
+            USING ERRCODE = 'PK002', HINT = 'SELECT cluster_id, job_id, blob_key FROM stat_blobs';
+    END IF;
+    size := b.size;
+    state := CASE WHEN b.found <> b.size OR b.digest <> b.sha256 THEN 'damaged' WHEN b.digest IS NULL THEN 'unread' ELSE 'ok' END;
+    reason := CASE WHEN b.found = -1 THEN 'its large object is missing'
+                   WHEN b.found = -2 THEN 'its large object belongs to another role: sql/roles.sql gives it to the owner of the schema'
+                   WHEN b.found <> b.size THEN format('its large object has %s bytes', b.found)
+                   WHEN b.digest <> b.sha256 THEN 'SHA-256 of its bytes is ' || encode(b.digest, 'hex')
+                   WHEN b.digest IS NULL THEN 'too large to be read at once: pgkeeper blobs verify reads it piece by piece' END;
+    INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+    VALUES (blob_verify.cluster_id, blob_verify.blob_key, 'verify blob', false, jsonb_strip_nulls(jsonb_build_object(
+               'state', state, 'size', size, 'job', job_hex(blob_verify.job_id), 'reason', reason)));
+    RETURN NEXT;
+END $$;
+COMMENT ON FUNCTION blob_verify(text, uuid, text, bigint) IS 'Reads a blob (job_id NULL: of no job) and compares length and SHA-256. state: ok; damaged; unread: it has more than largest bytes, and only its length was compared. The server needs that much memory for it. Raises PK002 when there is none.';
+
+-- ---------------------------------------------------------------------------------------------
 -- Audit of what row triggers do not see, or what nobody but people deletes.
 
 CREATE FUNCTION note_statement() RETURNS trigger
@@ -144,6 +204,20 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION note_statement() IS 'Trigger: writes into event what was done by hand to a whole table, or to history and audit themselves.';
 
+CREATE FUNCTION note_tenure() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+    SELECT l.cluster_id, l.group_name, 'delete tenure', true, jsonb_build_object('old', to_jsonb(OLD), 'new', NULL)
+      FROM leadership l WHERE l.id = OLD.leadership_id;
+    PERFORM announce(l.cluster_id, 'leadership') FROM leadership l WHERE l.id = OLD.leadership_id;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION note_tenure() IS 'Trigger: writes into event that a row of tenure was deleted, which fences its leader. Nothing of pgkeeper deletes any.';
+
+CREATE TRIGGER note_delete AFTER DELETE ON tenure
+    FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION note_tenure();
 CREATE TRIGGER note_delete AFTER DELETE ON leader_history REFERENCING OLD TABLE AS gone
     FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
 CREATE TRIGGER note_delete AFTER DELETE ON event REFERENCING OLD TABLE AS gone
@@ -153,6 +227,9 @@ CREATE TRIGGER note_truncate AFTER TRUNCATE ON leader_history FOR EACH STATEMENT
 CREATE TRIGGER note_truncate AFTER TRUNCATE ON election_pause FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
 CREATE TRIGGER note_truncate AFTER TRUNCATE ON event FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
 CREATE TRIGGER note_truncate AFTER TRUNCATE ON member FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON tenure FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON job_store FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON applied_write FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
 CREATE TRIGGER note_truncate AFTER TRUNCATE ON job_graph FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
 CREATE TRIGGER note_truncate AFTER TRUNCATE ON job_result FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
 CREATE TRIGGER note_truncate AFTER TRUNCATE ON job_status FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
@@ -163,11 +240,17 @@ CREATE TRIGGER note_truncate AFTER TRUNCATE ON checkpoint_counter FOR EACH STATE
 -- Views for people.
 
 CREATE VIEW stat_pauses AS
-SELECT p.cluster_id, p.paused_at, p.paused_by, p.reason, g.groups, g.leaderless
+-- As is_held(), but looked up once for all groups: there may be one per job.
+WITH held AS MATERIALIZED (
+    SELECT k.objid FROM pg_locks k
+     WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
+       AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+       AND k.classid = 'leadership'::regclass)
+SELECT p.cluster_id, p.paused_at, p.paused_by, p.reason, coalesce(g.groups, 0) AS groups, coalesce(g.leaderless, 0) AS leaderless
   FROM election_pause p
- CROSS JOIN LATERAL (
-       SELECT count(*) AS groups, count(*) FILTER (WHERE NOT is_held(l.id)) AS leaderless
-         FROM leadership l WHERE l.cluster_id = p.cluster_id) g;
+  LEFT JOIN (
+       SELECT l.cluster_id, count(*) AS groups, count(*) FILTER (WHERE l.id::oid NOT IN (SELECT h.objid FROM held h)) AS leaderless
+         FROM leadership l GROUP BY l.cluster_id) g USING (cluster_id);
 COMMENT ON VIEW stat_pauses IS 'Clusters whose elections are paused, one row each.';
 COMMENT ON COLUMN stat_pauses.cluster_id IS 'Cluster id.';
 COMMENT ON COLUMN stat_pauses.paused_at IS 'Since when.';
@@ -194,7 +277,7 @@ COMMENT ON COLUMN stat_schema.sha256 IS 'SHA-256 of the file that was run.';
 UPDATE schema_meta SET schema_version = 4;
 COMMENT ON COLUMN event.cluster_id IS 'Cluster that it concerns; *: all.';
 COMMENT ON COLUMN event.subject IS 'Group, component, job or blob that it concerns; of pause, resume and cleanup_cluster the cluster; of purge what was purged; of a whole table its name.';
-COMMENT ON COLUMN event.act IS 'take_over, release, confirm, withdraw, request_handover, pause, resume, kick, purge, cleanup_job, cleanup_cluster; or insert, update, delete, truncate by hand, with the table''s name.';
+COMMENT ON COLUMN event.act IS 'take_over, release, confirm, withdraw, request_handover, pause, resume, kick, purge, verify blob, cleanup_job, cleanup_cluster; or insert, update, delete, truncate by hand, with the table''s name.';
 
 DO $$
 BEGIN

@@ -11,7 +11,7 @@
 --                the job stores can be written, and nothing of leadership
 --   monitor      reads: the views, the history, the audit, who leads; enough for the reading verbs and `pgkeeper watch`
 --   operator     monitor, and request_handover(), switchover(), pause_elections(), resume_elections(), kick(), purge(),
---                cleanup_job() and cleanup_cluster()
+--                cleanup_job(), cleanup_cluster(), blob_verify(), blob_sweep() and blob_remove_orphans()
 -- PUBLIC gets nothing. What these roles had been granted on the schema before is taken away first: the result is
 -- always what stands here. One transaction: all or nothing.
 
@@ -102,14 +102,14 @@ CREATE TEMPORARY TABLE pgkeeper_grants ON COMMIT DROP AS
 SELECT w.name, w.role_name, p.oid AS found
   FROM (SELECT unnest('{fence, join_member, enroll, withdraw_member, watch_member, take_over, enter_tenure, unentered_tenures, release, announce_tenure,
                         report_end, rehearse, confirm, withdraw, listen, channel, is_held, is_alive, epoch_text, lock_class,
-                        may_write, note_write, claim_graphs, live_owners, job_hex, cleanup_job, cleanup_cluster, blob_store, blob_begin,
+                        may_write, note_write, claim_graphs, live_owners, live_tenures, job_hex, cleanup_job, cleanup_cluster, blob_store, blob_begin,
                         blob_write, blob_publish, blob_publish_all, blob_leave, blob_read, blob_remove, blob_remove_job,
                         blob_sweep, blob_orphans, blob_remove_orphans, blob_compress_fast, purge}'::text[]), :'application'
         UNION ALL
-        SELECT unnest('{is_held, is_alive, unentered_tenures, epoch_text, listen, channel, live_owners, job_hex, blob_orphans}'::text[]), :'monitor'
+        SELECT unnest('{is_held, is_alive, unentered_tenures, epoch_text, listen, channel, live_owners, live_tenures, job_hex, blob_orphans}'::text[]), :'monitor'
         UNION ALL
         SELECT unnest('{request_handover, switchover, kick, pause_elections, resume_elections, purge, find_leadership,
-                        cleanup_job, cleanup_cluster, blob_sweep, blob_remove_orphans}'::text[]), :'operator') AS w(name, role_name)
+                        cleanup_job, cleanup_cluster, blob_sweep, blob_remove_orphans, blob_verify}'::text[]), :'operator') AS w(name, role_name)
   LEFT JOIN pg_namespace n ON n.nspname = :'schema'
   LEFT JOIN pg_proc p ON p.pronamespace = n.oid AND p.proname = w.name;
 

@@ -27,6 +27,11 @@
  * or of another process, and may answer the passing and lasting faults of the database (CONNECTION,
  * TIMEOUT, RESOURCE, READ_ONLY, ACCESS, SCHEMA, DATABASE); nothing is stored or removed then.
  * A DBA sees the blobs in stat_blobs.
+ *
+ * Other modes. `embedded`: as here, but in memory: a put needs that of its blob, all that is stored
+ * is held at once, and who reads a blob reads it to its end as it was when the reading began, also
+ * when it is replaced meanwhile. `standalone`: none is kept. A put answers PGK_ERR_UNSUPPORTED, its
+ * source unread; none is ever found; to remove one works.
  */
 #ifndef PGKEEPER_BLOB_H
 #define PGKEEPER_BLOB_H
@@ -147,9 +152,9 @@ typedef struct pgk_blob {
     int64_t bytes;
     uint8_t sha1[PGK_SHA1_BYTES]; /* of the content; differs from the key's if put under another */
     uint8_t sha256[PGK_SHA256_BYTES];
-    int64_t created_ms; /* since 1970 UTC, by the server's clock */
+    int64_t created_ms; /* since 1970 UTC, by the clock of the server, in memory of this machine */
     int64_t epoch;      /* of the leader that put it; 0: without a fence, or by hand */
-    uint32_t loid;      /* of the large object */
+    uint32_t loid;      /* of the large object; 0: it is in memory */
     pgk_status status;  /* PGK_OK; of pgk_blobs_verify_all also PGK_ERR_CORRUPT and others */
     const char *reason; /* what is wrong, UTF-8; NULL with PGK_OK */
 } pgk_blob;
@@ -177,7 +182,8 @@ PGK_API void pgk_blobs_free(pgk_blobs *blobs);
  * Returns only when it is durable. Does not insist that the content is what the key says; pgk_blobs_get
  * does. PGK_ERR_IO: the source cannot be read, with the system's reason, or the file changed or
  * shrank while it was read. PGK_ERR_INVALID_ARGUMENT: source of a wrong size, or not exactly one of
- * path, data and read; no such type in the key. PGK_ERR_TOO_LARGE, PGK_ERR_FENCED. But for PGK_OK
+ * path, data and read; no such type in the key. PGK_ERR_TOO_LARGE, PGK_ERR_FENCED,
+ * PGK_ERR_UNSUPPORTED (standalone mode). But for PGK_OK
  * nothing is changed. PGK_ERR_OUTCOME_UNKNOWN: see above. Since 0.1.
  */
 PGK_API pgk_status pgk_blobs_put(pgk_blobs *blobs, const pgk_uuid *job_id, const pgk_blob_key *key,

@@ -112,6 +112,21 @@ PGK_API pgk_status pgk_election_confirm(pgk_election *election, const pgk_uuid *
                                         const char *address, pgk_error *err);
 
 /*
+ * As pgk_election_confirm, without blocking: returns at once, and `done` says how it ended; see
+ * pgk_done_fn for its thread and its order. `address` is copied. Not tried again but within
+ * statement-timeout. Calls of one election are made in the order in which they were begun, and before
+ * clean-ups. pgk_election_close, pgk_election_free: what was not begun ends with
+ * PGK_ERR_ILLEGAL_STATE, what is under way at once with PGK_ERR_OUTCOME_UNKNOWN (its record is
+ * cleared), and the completions have returned when they return, unless they are called from one.
+ * PGK_OK: begun. PGK_ERR_INVALID_ARGUMENT: as pgk_election_confirm, or done is NULL.
+ * PGK_ERR_ILLEGAL_STATE: not started, or closed. PGK_ERR_NO_MEMORY, PGK_ERR_RESOURCE (no thread).
+ * FENCED and whatever else the database says goes to `done`. Since 0.1.
+ */
+PGK_API pgk_status pgk_election_confirm_async(pgk_election *election, const pgk_uuid *session_id,
+                                              const char *address, pgk_done_fn done, void *user,
+                                              pgk_error *err);
+
+/*
  * True only while the group's lease has not run out AND session_id is that of the current tenure
  * AND the contender is started. No I/O, no lock; any thread, at any rate. False from the instant
  * the deadline passes, even if every thread of the library is stalled. False for NULL. Since 0.1.
@@ -120,7 +135,8 @@ PGK_API bool pgk_election_has_leadership(const pgk_election *election, const pgk
 
 /*
  * Until when has_leadership(session_id) is certain to be true if nothing else ends the tenure:
- * nanoseconds of CLOCK_BOOTTIME; 0 when it is false now. Each heartbeat moves it on. For callers
+ * nanoseconds of CLOCK_BOOTTIME; 0 when it is false now. Each heartbeat moves it on. INT64_MAX
+ * where there is no lease: in the embedded and the standalone mode. For callers
  * that guard something outside the process. No I/O, no lock, any thread. Since 0.1.
  */
 PGK_API int64_t pgk_election_deadline_ns(const pgk_election *election, const pgk_uuid *session_id);
@@ -141,7 +157,8 @@ PGK_API pgk_status pgk_election_token(const pgk_election *election, pgk_token *r
  * Gives the leadership of the group to another contender, and goes on contending. The revoke
  * callbacks of the group run, then the lock is freed. Returns at once. For one session timeout this
  * process stands back, so that another one, if there is one, takes over; if none does it leads
- * again. PGK_ERR_ILLEGAL_STATE when the group does not lead here. Since 0.1.
+ * again. (In embedded mode it takes its place behind all others, without a time; in standalone mode
+ * it leads again at once.) PGK_ERR_ILLEGAL_STATE when the group does not lead here. Since 0.1.
  */
 PGK_API pgk_status pgk_election_resign(pgk_election *election, pgk_error *err);
 

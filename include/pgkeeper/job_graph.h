@@ -27,6 +27,12 @@
  * answer PGK_ERR_ILLEGAL_STATE when the handle is closed or of another process, and may answer the
  * passing and lasting faults of the database (CONNECTION, TIMEOUT, RESOURCE, READ_ONLY, ACCESS,
  * SCHEMA, DATABASE); nothing is written then.
+ *
+ * Other modes. `embedded`: as here, but in memory: a call waits for nobody, no answer is lost, and
+ * PGK_ERR_NO_MEMORY takes the place of the faults of a database; nothing is written then either. An
+ * enumeration holds what it hands out, as of one moment, and keeps nobody waiting. `standalone`: what
+ * is put is taken and not kept: recovering it is PGK_ERR_NOT_FOUND, a list is empty, a listener hears
+ * nothing.
  */
 #ifndef PGKEEPER_JOB_GRAPH_H
 #define PGKEEPER_JOB_GRAPH_H

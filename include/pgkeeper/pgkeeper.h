@@ -6,6 +6,7 @@
 #include <pgkeeper/checkpoint.h>
 #include <pgkeeper/config.h>
 #include <pgkeeper/election.h>
+#include <pgkeeper/embedded.h>
 #include <pgkeeper/export.h>
 #include <pgkeeper/factory.h>
 #include <pgkeeper/ha.h>

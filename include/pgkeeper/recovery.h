@@ -58,10 +58,29 @@ PGK_API pgk_status pgk_ha_recover(pgk_ha *ha, pgk_job_graphs *graphs, const pgk_
  * All or nothing; idempotent; PGK_OK for an unknown job. Entries that are discarding go too, with
  * what they know of external data: discard first (pgk_ha_discard_pending), *ret_dropped (may be
  * NULL) says how many were dropped. PGK_ERR_FENCED, PGK_ERR_OUTCOME_UNKNOWN: again is safe.
- * A call whose answer was lost removes nothing that was written since; *ret_dropped may then be 0. Since 0.1.
+ * A call whose answer was lost removes nothing that was written since; *ret_dropped may then be 0.
+ * It is one try, at most statement-timeout long, whatever cleanup-strategy is. Since 0.1.
  */
 PGK_API pgk_status pgk_ha_cleanup_job(pgk_ha *ha, const pgk_token *token, const pgk_uuid *job_id,
                                       int64_t *ret_dropped, pgk_error *err);
+
+/*
+ * As pgk_ha_cleanup_job, without blocking: returns at once, and `done` says how it ended; see
+ * pgk_done_fn for its thread and its order. A try that fails is followed by others as
+ * cleanup-strategy says (see docs/configuration.md; by default after 1 s, 2 s, 4 s ... 1 h, until
+ * one succeeds), if the fault may pass: its error is PGK_ERROR_RETRYABLE (no connection, a lock or a
+ * statement timed out, read-only, out of resources), or PGK_ERR_OUTCOME_UNKNOWN, for half an hour:
+ * all tries are one clean-up, which removes nothing that was written after it was done. Other
+ * faults, like PGK_ERR_FENCED, end it at once. So do a close of the handle and the end of the
+ * tenure of `token`, if that is one of this handle: PGK_ERR_FENCED. After the last try the completion
+ * has its status; PGK_ERR_OUTCOME_UNKNOWN if any try may have been done. The job's result is left
+ * dirty: mark it clean in the completion. Each failed try is a line of the log.
+ * PGK_OK: begun. PGK_ERR_INVALID_ARGUMENT: the token or a NULL. PGK_ERR_ILLEGAL_STATE: closed, or
+ * opened for retrieval only. PGK_ERR_NO_MEMORY, PGK_ERR_RESOURCE (no thread). Since 0.1.
+ */
+PGK_API pgk_status pgk_ha_cleanup_job_async(pgk_ha *ha, const pgk_token *token,
+                                            const pgk_uuid *job_id, pgk_done_fn done, void *user,
+                                            pgk_error *err);
 
 /*
  * Removes everything stored under this cluster id: graphs first, then checkpoints, counters,

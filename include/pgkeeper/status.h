@@ -22,7 +22,8 @@ extern "C" {
  * X(name, value, text): the one list of statuses. Values are part of the ABI and are never reused.
  * Who can cause what: INVALID_ARGUMENT, ILLEGAL_STATE, CONFIG: the caller. CONNECTION, RESOURCE,
  * READ_ONLY, TIMEOUT: the state of the database, passing. ACCESS, SCHEMA, UNSUPPORTED,
- * STALE_PRIMARY: the set-up of the database; a person has to mend it.
+ * STALE_PRIMARY: the set-up of the database; a person has to mend it. UNSUPPORTED also: the standalone
+ * mode, of a blob.
  */
 #define PGK_STATUS_LIST(X)                                                                         \
     X(PGK_OK, 0, "ok")                                                                             \
@@ -35,7 +36,7 @@ extern "C" {
     X(PGK_ERR_CONNECTION, 7, "no connection to the database")                                      \
     X(PGK_ERR_ACCESS, 8, "login, encryption or permission refused")                                \
     X(PGK_ERR_SCHEMA, 9, "database schema missing, too old or too new")                            \
-    X(PGK_ERR_UNSUPPORTED, 10, "not supported by this server or pooler")                           \
+    X(PGK_ERR_UNSUPPORTED, 10, "not supported by this server, pooler or mode")                     \
     X(PGK_ERR_READ_ONLY, 11, "database is read-only")                                              \
     X(PGK_ERR_STALE_PRIMARY, 12, "not the current primary")                                        \
     X(PGK_ERR_RESOURCE, 13, "database is out of resources")                                        \

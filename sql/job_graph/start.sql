@@ -9,8 +9,8 @@ over AS (
     SELECT s.store_id FROM f, job_store s
      WHERE f.ok AND s.cluster_id = $3::text AND s.store_id <> $4::uuid
        AND CASE WHEN s.leadership_id IS NULL THEN s.started_at < clock_timestamp() - interval '1 day'
-                ELSE NOT EXISTS (SELECT FROM leadership l WHERE l.id = s.leadership_id AND l.epoch = s.epoch
-                                                            AND l.released_at IS NULL) END
+                ELSE NOT EXISTS (SELECT FROM tenure t WHERE t.leadership_id = s.leadership_id AND t.epoch = s.epoch
+                                                        AND t.session_id IS NOT NULL) END
        FOR UPDATE OF s SKIP LOCKED),
 ended AS (DELETE FROM job_store s USING over o WHERE s.store_id = o.store_id),
 mine AS MATERIALIZED (SELECT FROM job_store s WHERE s.store_id = $4::uuid FOR UPDATE SKIP LOCKED),

@@ -1,6 +1,6 @@
 /*
  * backend/backend.h - the seam between the services (argument checks, callbacks, rules of the
- * contract) and what keeps leadership: PostgreSQL, later memory or nothing at all.
+ * contract) and what keeps leadership: PostgreSQL, memory, or nothing at all.
  *
  * One lock: the services own one mutex per handle and lend it to the backend (struct backend_env).
  * It guards groups, watches and all that both sides share; it is never held across libpq, poll or a
@@ -12,6 +12,7 @@
 #define PGK_BACKEND_BACKEND_H
 
 #include <pthread.h>
+#include <sys/queue.h>
 
 #include <pgkeeper/election.h>
 #include <pgkeeper/retrieval.h>
@@ -23,6 +24,12 @@
 struct backend;
 struct backend_group; /* one group that this handle contends for */
 struct backend_watch; /* one component that this handle follows */
+
+/* One contender of a group that was joined; the services' memory. The links are the backend's. */
+struct backend_component {
+    const char *name;
+    LIST_ENTRY(backend_component) link;
+};
 
 struct backend_sink {
     void *ctx;
@@ -51,7 +58,8 @@ struct backend_env {
 };
 
 struct backend_ops {
-    const char *name; /* value of high-availability.type */
+    const char *name;   /* value of high-availability.type */
+    bool fixed_leaders; /* nobody is elected: the session id is nil and the epoch 0 */
 
     /* [unlocked] Reaches the store once, checks it, starts the keeper. */
     pgk_status (*open)(const struct backend_env *env, struct backend **ret_backend, pgk_error *err);
@@ -77,6 +85,13 @@ struct backend_ops {
     /* [locked] All revokes of the tenure that ended orderly have been delivered. */
     void (*revoked)(struct backend *backend, struct backend_group *group);
 
+    /* [locked] A contender for a component has come to a group that was joined, and has gone again:
+     * before leave(). Both NULL: the backend does not need to know. */
+    void (*attend)(struct backend *backend, struct backend_group *group,
+                   struct backend_component *component);
+    void (*depart)(struct backend *backend, struct backend_group *group,
+                   struct backend_component *component);
+
     /* [unlocked] Publishes an address; group_name is of a group joined. FENCED, CONFLICT,
      * OUTCOME_UNKNOWN, ... */
     pgk_status (*confirm)(struct backend *backend, const char *group_name, const pgk_token *token,
@@ -99,5 +114,7 @@ struct backend_ops {
 };
 
 extern const struct backend_ops postgres_backend;
+extern const struct backend_ops embedded_backend;
+extern const struct backend_ops standalone_backend;
 
 #endif

@@ -16,6 +16,7 @@
 
 #define CLI_KEY_URI "high-availability.postgres.uri"
 #define CLI_KEY_SCHEMA "high-availability.postgres.schema"
+#define CLI_KEY_TYPE "high-availability.type"
 #define CLI_KEY_CLUSTER "high-availability.cluster-id"
 
 /* Exit codes of every verb but run, which passes its child's. */

@@ -389,9 +389,6 @@ void db_close(struct db *db)
     PGTransactionStatusType state = PQtransactionStatus(db->conn);
     if (state == PQTRANS_INTRANS || state == PQTRANS_INERROR) {
         PQclear(PQexec(db->conn, "ROLLBACK"));
-        /* An unlogged table whose making was undone leaves an empty file until the next checkpoint. A server that crashes
-         * before it has flushed the undoing takes that file for another's when it recovers, and does not start. */
-        PQclear(PQexec(db->conn, sql_session_flush));
     }
     PQfinish(db->conn);
     db->conn = NULL;

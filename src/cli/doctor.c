@@ -150,7 +150,8 @@ static void check_drift(struct doctor *doctor)
         !db_bool(may, 0, 0)) {
         find(doctor, "drift", "ok",
              "all migrations are those of this command; objects not compared",
-             "to compare them, run it as a role that owns the schema and may make one");
+             "to compare them, run it on a primary, as a role that owns the schema and may make "
+             "one");
         return;
     }
     if (migrate_differences(doctor->cli, COMPARE_TIMEOUT_MS, &rows) != CLI_OK) {

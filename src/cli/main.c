@@ -264,6 +264,20 @@ static int configure(struct cli *cli, const struct globals *globals)
     return code;
 }
 
+/* In the other modes a master keeps all to itself: nothing that is asked of a database would be about it. */
+static int check_type(const struct cli *cli, const struct cli_verb *verb)
+{
+    const char *type = config_value(cli, CLI_KEY_TYPE);
+    if (strcmp(type, "postgres") == 0 || verb->run == cmd_config || verb->run == cmd_server ||
+        verb->run == cmd_completion || verb->run == cmd_version || verb->run == cmd_help) {
+        return CLI_OK;
+    }
+    return usage_error(cli,
+                       CLI_KEY_TYPE " is %s: such a master keeps all in its own memory, and this "
+                                    "command needs postgres",
+                       type);
+}
+
 const char *config_value(const struct cli *cli, const char *key)
 {
     const char *value = pgk_config_get(cli->config, key);
@@ -293,6 +307,9 @@ static int dispatch(struct cli *cli, const struct globals *globals, int argc, ch
         return CLI_OK;
     }
     int code = configure(cli, globals);
+    if (code == CLI_OK) {
+        code = check_type(cli, verb);
+    }
     if (code != CLI_OK) {
         return verb->run == cmd_run ? RUN_EXIT_OWN_FAILURE : code;
     }

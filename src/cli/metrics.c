@@ -36,6 +36,8 @@ struct family {
 /* Columns of sql/metrics/groups.sql after its two labels; of clusters.sql after its one; of server.sql. */
 static const struct family groups[] = {
     {"group_led", "gauge", NULL, "1 while the group has a leader that may act.", NULL},
+    {"group_lost", "gauge", NULL,
+     "1 while its leader is gone without having given up, and nobody has taken over.", NULL},
     {"take_overs", "counter", NULL, "Take-overs of the group so far, of its epoch.", NULL},
     {"leader_tenure_seconds", "gauge", "seconds", "How long its leader has led.", NULL},
     {"standbys", "gauge", NULL, "Live contenders that wait.", NULL},

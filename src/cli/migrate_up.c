@@ -143,6 +143,14 @@ static int record(struct db *db, const struct migration *migration, const char *
     return code;
 }
 
+/* An unlogged table whose making was undone leaves an empty file until the next checkpoint. A server that crashes before it
+ * has flushed the undoing takes that file for another's when it recovers, and does not start. So that is flushed. */
+static int undo(struct db *db)
+{
+    int code = db_execute(db, "ROLLBACK", 0, NULL);
+    return code != CLI_OK ? code : db_execute(db, sql_session_flush, 0, NULL);
+}
+
 /* Applies one migration in the transaction that is open, and commits. *ret_again: a lock of somebody else
  * was in the way, the transaction was rolled back, and trying again may help. */
 static int apply(struct db *db, const struct migration *migration, bool *ret_again)
@@ -154,10 +162,16 @@ static int apply(struct db *db, const struct migration *migration, bool *ret_aga
     }
     DB_RESULT *moment = NULL;
     if (code == CLI_OK) {
-        code = db_query(db, sql_migrate_moment, 0, NULL, &moment);
+        const char *schema = db_schema(db);
+        code = db_query(db, sql_migrate_moment, 1, &schema, &moment);
     }
     if (code != CLI_OK) {
         return code;
+    }
+    if (!db_bool(moment, 0, 1)) {
+        say(db->cli, "permission denied: role \"%s\" needs CREATE on schema \"%s\"",
+            PQuser(db->conn), db_schema(db));
+        return CLI_NO_CONNECTION;
     }
     pgk_error error;
     if (db_try_script(db, migration->up, &error) == PGK_OK) {
@@ -165,10 +179,13 @@ static int apply(struct db *db, const struct migration *migration, bool *ret_aga
     }
     if (migration_was_locked_out(&error)) {
         *ret_again = true;
-        return db_execute(db, "ROLLBACK", 0, NULL);
+        return undo(db);
     }
     say(db->cli, "migration %04d_%s failed, nothing of it was kept", migration->version,
         migration->name);
+    if (error.status != PGK_ERR_CONNECTION) {
+        undo(db);
+    }
     return fail(db->cli, &error);
 }
 

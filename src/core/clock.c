@@ -23,6 +23,11 @@ int64_t clock_now_ns(void)
     return read_clock(CLOCK_BOOTTIME);
 }
 
+int64_t clock_wall_ms(void)
+{
+    return read_clock(CLOCK_REALTIME) / NS_PER_MS;
+}
+
 int clock_poll_timeout_ms(int64_t now_ns, int64_t deadline_ns)
 {
     if (deadline_ns == CLOCK_NEVER) {

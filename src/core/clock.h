@@ -16,6 +16,9 @@
 /* Nanoseconds of CLOCK_BOOTTIME; always > 0. */
 int64_t clock_now_ns(void);
 
+/* Milliseconds since 1970 UTC, as people know the time. For what they are shown; decides nothing. */
+int64_t clock_wall_ms(void);
+
 /* Milliseconds from now until deadline_ns for poll(): 0 when past, -1 for CLOCK_NEVER, rounded
  * up. */
 int clock_poll_timeout_ms(int64_t now_ns, int64_t deadline_ns);

@@ -16,6 +16,7 @@
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
+#define ENDLESS 2147483647 /* attempts, as Flink counts them */
 
 #define HA "high-availability."
 #define PG "high-availability.postgres."
@@ -59,11 +60,13 @@ const struct config_group_text config_groups[GROUP_COUNT] = {
 
 const struct config_key config_keys[KEY_COUNT] = {
     [KEY_TYPE] = {HA "type", IN(WHERE), ONE_OF("none", "standalone", "embedded", "postgres"),
-        .only = "postgres", .default_text = "postgres",
+        .default_text = "postgres",
         ALSO("recovery.mode", "high-availability"),
         .description =
-            "What keeps leadership. postgres: the database, for any number of processes; embedded: the memory of "
-            "this process; standalone and none: nothing, the leaders are fixed."},
+            "What keeps leadership and what is stored. postgres: the database, for any number of processes; "
+            "embedded: the memory of this process, for all its handles of one cluster id; standalone and none: "
+            "nothing, the leaders are fixed. In these three no server is needed, and keys that are about a database "
+            "or a lease have no effect."},
     [KEY_CLUSTER_ID] = {HA "cluster-id", IN(WHERE), STRING, LIMITS(1, 200), .default_text = "/default",
         ALSO(HA "zookeeper.path.namespace", "recovery.zookeeper.path.namespace"),
         .description =
@@ -174,18 +177,21 @@ const struct config_key config_keys[KEY_COUNT] = {
             "pgk_ha_num_retained() gives it to an application, for max_retained of pgk_ha_checkpoints()."},
 
     [KEY_CLEANUP_STRATEGY] = {"cleanup-strategy", IN(CLEANUP), ONE_OF("none", "fixed-delay", "exponential-delay"),
+        ALSO("cleanup-strategy.type"),
         ALIASES({"disable", "none"}, {"off", "none"}, {"fixeddelay", "fixed-delay"},
                 {"exponentialdelay", "exponential-delay"}),
         .default_text = "exponential-delay",
         .description =
-            "What is done when cleaning up after a job fails. none (also disable, off): nothing, it is tried once; "
-            "fixed-delay: it is tried again after the same wait each time; exponential-delay: after a wait that "
-            "doubles."},
+            "What pgk_ha_cleanup_job_async() does when cleaning up after a job fails for a reason that may pass. none "
+            "(also disable, off): nothing, it is tried once; fixed-delay: it is tried again after the same wait each "
+            "time; exponential-delay: after a wait that doubles."},
     [KEY_CLEANUP_FIXED_ATTEMPTS] = {"cleanup-strategy.fixed-delay.attempts", IN(CLEANUP), INTEGER,
-        LIMITS(0, 1000000), .default_text = "1",
-        .description = "With fixed-delay: how often a clean-up that failed is tried again."},
+        LIMITS(0, ENDLESS), .default_text = "2147483647",
+        .description =
+            "With fixed-delay: how often a clean-up that failed is tried again. 2147483647, which Flink calls "
+            "infinite: until it succeeds."},
     [KEY_CLEANUP_FIXED_DELAY] = {"cleanup-strategy.fixed-delay.delay", IN(CLEANUP), DURATION, LIMITS(0, DAY),
-        .default_text = "1 s",
+        .default_text = "1 min",
         .description = "With fixed-delay: the wait before each retry."},
     [KEY_CLEANUP_INITIAL_BACKOFF] = {"cleanup-strategy.exponential-delay.initial-backoff", IN(CLEANUP), DURATION,
         LIMITS(1, DAY), .default_text = "1 s",
@@ -194,9 +200,10 @@ const struct config_key config_keys[KEY_COUNT] = {
         LIMITS(1, DAY), .default_text = "1 h",
         .description = "With exponential-delay: the longest wait between retries."},
     [KEY_CLEANUP_ATTEMPTS] = {"cleanup-strategy.exponential-delay.attempts", IN(CLEANUP), INTEGER,
-        LIMITS(0, 1000000), .default_text = "0",
+        LIMITS(0, ENDLESS), .default_text = "2147483647",
         .description =
-            "With exponential-delay: how often a clean-up that failed is tried again; 0: until it succeeds."},
+            "With exponential-delay: how often a clean-up that failed is tried again. 2147483647, which Flink calls "
+            "infinite: until it succeeds."},
 
     [KEY_JOB_MANAGER_HOST] = {"jobmanager.rpc.address", IN(ADDRESSES), STRING, LIMITS(0, 255), .default_text = "",
         .description =

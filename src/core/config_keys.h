@@ -96,7 +96,6 @@ struct config_key {
     const char *const
         *choices; /* CONFIG_ENUM: NULL-terminated, in the order of the enum in settings.h */
     const struct config_alias *aliases; /* CONFIG_ENUM: ended by a NULL word; NULL: none */
-    const char *only; /* CONFIG_ENUM: the one choice that this version has; NULL: all */
     /* Other spellings, NULL-terminated, those that count more first; NULL: none. The key's own name
      * counts most. */
     const char *const *also;

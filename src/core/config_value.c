@@ -102,21 +102,12 @@ static bool check_integer(const struct config_key *key, const char *value, char 
 
 static bool check_choice(const struct config_key *key, const char *value, char *reason)
 {
-    int choice = find_choice(key, value);
-    if (choice >= 0 && (key->only == NULL || strcmp(key->choices[choice], key->only) == 0)) {
+    if (find_choice(key, value) >= 0) {
         return true;
-    }
-    if (choice >= 0) {
-        text_format(reason, REASON_SIZE, "this version has only %s", key->only);
-        return false;
     }
     char allowed[CONFIG_ALLOWED_SIZE];
     config_key_allowed(key, allowed);
     text_format(reason, REASON_SIZE, "must be one of %s", allowed);
-    if (key->only != NULL) {
-        size_t used = strlen(reason);
-        text_format(reason + used, REASON_SIZE - used, "; this version has only %s", key->only);
-    }
     return false;
 }
 

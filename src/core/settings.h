@@ -34,7 +34,7 @@ struct cleanup_retry {
     int fixed_delay_ms;             /* cleanup-strategy.fixed-delay.delay */
     int initial_backoff_ms;         /* cleanup-strategy.exponential-delay.initial-backoff */
     int max_backoff_ms;             /* cleanup-strategy.exponential-delay.max-backoff */
-    int attempts;                   /* cleanup-strategy.exponential-delay.attempts; 0: no limit */
+    int attempts;                   /* cleanup-strategy.exponential-delay.attempts: retries */
 };
 
 struct settings {

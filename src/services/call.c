@@ -21,9 +21,11 @@ const pgk_token *pgk_token_unfenced(void)
     return &unfenced;
 }
 
-pgk_status token_check(const pgk_token *token, const char *origin, const pgk_token **ret_token,
-                       pgk_error *err)
+pgk_status token_check(const pgk_ha *ha, const pgk_token *token, const char *origin,
+                       const pgk_token **ret_token, pgk_error *err)
 {
+    bool fixed = ha != NULL && ha->ops->fixed_leaders;
+
     if (token == NULL) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin,
                          "token is NULL; without a fence on purpose: PGK_UNFENCED");
@@ -32,7 +34,7 @@ pgk_status token_check(const pgk_token *token, const char *origin, const pgk_tok
         *ret_token = NULL;
         return PGK_OK;
     }
-    if (token->leadership_id == 0 || token->epoch == 0) {
+    if (!fixed && (token->leadership_id == 0 || token->epoch == 0)) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin,
                          "token is empty: take it from pgk_election_token; without a fence on "
                          "purpose: PGK_UNFENCED itself, not a copy");

@@ -7,9 +7,10 @@
 
 #include "services/handle.h"
 
-/* PGK_OK when it is a token that a store can be opened under. *ret_token NULL: no fence. */
-pgk_status token_check(const pgk_token *token, const char *origin, const pgk_token **ret_token,
-                       pgk_error *err);
+/* PGK_OK when it is a token that a store of this handle (NULL is fine) can be opened under.
+ * *ret_token NULL: no fence. */
+pgk_status token_check(const pgk_ha *ha, const pgk_token *token, const char *origin,
+                       const pgk_token **ret_token, pgk_error *err);
 
 /* One call into the backend's unlocked operations. The handle stays open until call_leave(); a close
  * waits for it, unless it is made inside this very call, by a row function. */

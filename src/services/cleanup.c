@@ -9,6 +9,7 @@
 
 #include "core/text.h"
 #include "services/blobs.h"
+#include "services/cleanup.h"
 #include "services/graph_end.h"
 
 /* So many rows go in one transaction; fewer when that takes too long. */
@@ -18,14 +19,40 @@
 /* So many batches in a row may fall short while there is more: others remove it, or write it. */
 #define CLEANUP_SHORT_BATCHES 300
 
+pgk_status cleanup_job(const struct store *store, const pgk_uuid *job_id, const pgk_uuid *op_id,
+                       int64_t *ret_dropped, pgk_error *err)
+{
+    static const char origin[] = "ha.cleanup_job";
+    const pgk_ha *ha = store->ha;
+    struct call call;
+    int64_t dropped = 0;
+    int64_t swept = 0;
+    pgk_status status = store_enter(store, &call, "ha", origin, err);
+
+    if (status != PGK_OK) {
+        return status;
+    }
+    struct store_write write = {.token = store->fenced ? &store->token : NULL, .op_id = *op_id};
+    struct graph_end end;
+    const pgk_uuid *store_id; /* the statement tells all; ours knows already */
+
+    graph_end_begin(&end, store, job_id, origin, &store_id);
+    status = ha->ops->recovery->cleanup_job(ha->backend, &write, job_id, &dropped, err);
+    graph_end_finish(&end, status == PGK_OK);
+    if (status == PGK_OK) { /* the bytes of its blobs; what is left goes with the next one */
+        (void)blobs_sweep(store, false, &swept, NULL);
+        *ret_dropped = dropped;
+    }
+    call_leave(&call);
+    return status;
+}
+
 pgk_status pgk_ha_cleanup_job(pgk_ha *ha, const pgk_token *token, const pgk_uuid *job_id,
                               int64_t *ret_dropped, pgk_error *err)
 {
     static const char origin[] = "ha.cleanup_job";
     struct store store = {.ha = NULL};
-    struct call call;
     int64_t dropped = 0;
-    int64_t swept = 0;
 
     error_reset(err);
     pgk_status status = check_not_null(job_id, "job_id", origin, err);
@@ -36,20 +63,9 @@ pgk_status pgk_ha_cleanup_job(pgk_ha *ha, const pgk_token *token, const pgk_uuid
     if (status != PGK_OK) {
         return status;
     }
-    status = store_enter(&store, &call, "ha", origin, err);
-    if (status == PGK_OK) {
-        struct store_write write = store_new_write(&store);
-        struct graph_end end;
-        const pgk_uuid *store_id; /* the statement tells all; ours knows already */
+    pgk_uuid op_id = store_new_write(&store).op_id;
 
-        graph_end_begin(&end, &store, job_id, origin, &store_id);
-        status = ha->ops->recovery->cleanup_job(ha->backend, &write, job_id, &dropped, err);
-        graph_end_finish(&end, status == PGK_OK);
-        if (status == PGK_OK) { /* the bytes of its blobs; what is left goes with the next one */
-            (void)blobs_sweep(&store, false, &swept, NULL);
-        }
-        call_leave(&call);
-    }
+    status = cleanup_job(&store, job_id, &op_id, &dropped, err);
     store_close(&store);
     if (status == PGK_OK && ret_dropped != NULL) {
         *ret_dropped = dropped;

@@ -82,14 +82,10 @@ static pgk_status write_confirm(pgk_election *election, const pgk_token *token, 
     return status;
 }
 
-pgk_status pgk_election_confirm(pgk_election *election, const pgk_uuid *session_id,
-                                const char *address, pgk_error *err)
+pgk_status confirm_check_arguments(const pgk_uuid *session_id, const char *address, pgk_error *err)
 {
     static const char origin[] = "election.confirm";
-    pgk_token token;
-    bool done;
 
-    error_reset(err);
     if (session_id == NULL || address == NULL) {
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin, "%s is NULL",
                          session_id == NULL ? "session_id" : "address");
@@ -98,8 +94,22 @@ pgk_status pgk_election_confirm(pgk_election *election, const pgk_uuid *session_
         return error_set(err, PGK_ERR_INVALID_ARGUMENT, origin,
                          "address must be 1 to %d bytes of UTF-8", PGK_ADDRESS_MAX_BYTES);
     }
-    pgk_status status = election_lock(election, origin, err);
+    return PGK_OK;
+}
 
+pgk_status pgk_election_confirm(pgk_election *election, const pgk_uuid *session_id,
+                                const char *address, pgk_error *err)
+{
+    static const char origin[] = "election.confirm";
+    pgk_token token;
+    bool done;
+
+    error_reset(err);
+    pgk_status status = confirm_check_arguments(session_id, address, err);
+
+    if (status == PGK_OK) {
+        status = election_lock(election, origin, err);
+    }
     if (status != PGK_OK) {
         return status;
     }

@@ -96,6 +96,10 @@ pgk_status group_attach(pgk_ha *ha, pgk_election *election, pgk_error *err)
     }
     group->contenders++;
     election->attached = true;
+    election->contending.name = election->component;
+    if (ha->ops->attend != NULL) {
+        ha->ops->attend(ha->backend, group->backend_group, &election->contending);
+    }
     return PGK_OK;
 }
 
@@ -127,11 +131,36 @@ void group_withdraw(pgk_ha *ha, const pgk_election *election)
     ha->ops->withdraw(ha->backend, group->backend_group, election->component);
 }
 
+static void end_current(pgk_ha *ha, struct ha_group *group)
+{
+    bool led = group->current.live;
+
+    group->current.live = false;
+    if (led) {
+        async_tenure_over(ha, &group->current.session_id);
+    }
+}
+
+bool group_leads(const pgk_ha *ha, const pgk_uuid *session_id)
+{
+    const struct ha_group *group;
+
+    TAILQ_FOREACH (group, &ha->groups, link) {
+        if (group->current.live && pgk_uuid_compare(&group->current.session_id, session_id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void group_detach(pgk_ha *ha, pgk_election *election)
 {
     struct ha_group *group = election->group;
 
     election->attached = false;
+    if (ha->ops->depart != NULL) {
+        ha->ops->depart(ha->backend, group->backend_group, &election->contending);
+    }
     if (--group->contenders > 0) {
         group_withdraw(ha, election);
         return;
@@ -142,7 +171,7 @@ void group_detach(pgk_ha *ha, pgk_election *election)
     answer_backend(ha, group);
     group->backend_group = NULL;
     ha->ops->leave(ha->backend, left);
-    group->current.live = false;
+    end_current(ha, group);
 }
 
 void group_revoked(pgk_ha *ha, struct ha_group *group)
@@ -171,7 +200,7 @@ static void on_tenure_ended(void *ctx, void *group_ctx, bool orderly)
     pgk_ha *ha = ctx;
     struct ha_group *group = group_ctx;
 
-    group->current.live = false;
+    end_current(ha, group);
     group->revoke_pending = orderly;
     wake_contenders(ha, group);
     answer_if_all_revoked(ha, group);

@@ -50,6 +50,7 @@ static void destroy(pgk_ha *ha)
         ha->ops->free(ha->backend);
     }
     wake_close(&ha->wake);
+    async_destroy(&ha->async);
     pthread_cond_destroy(&ha->changed);
     pthread_cond_destroy(&ha->work);
     pthread_mutex_destroy(&ha->lock);
@@ -94,7 +95,12 @@ static pgk_ha *new_handle(const struct backend_ops *ops, bool client_only, pgk_e
     if (cond_init(&ha->changed, err) != PGK_OK) {
         goto fail_work;
     }
+    if (async_init(&ha->async, err) != PGK_OK) {
+        goto fail_changed;
+    }
     return ha;
+fail_changed:
+    pthread_cond_destroy(&ha->changed);
 fail_work:
     pthread_cond_destroy(&ha->work);
 fail_lock:
@@ -256,6 +262,7 @@ static pgk_status close_backend(pgk_ha *ha, pgk_error *err)
     while (ha->calls > calls_of_this_thread(ha)) {
         pthread_cond_wait(&ha->changed, &ha->lock);
     }
+    async_stop(ha);
     pthread_mutex_unlock(&ha->lock);
     pgk_status status = ha->ops->close(ha->backend, err);
     pthread_mutex_lock(&ha->lock);
@@ -276,11 +283,15 @@ static pgk_status close_handle(pgk_ha *ha, pgk_error *err)
     if (first) {
         ha->state = HA_CLOSING;
         begin_close_all(ha);
+        async_cancel(ha, NULL);
     }
-    if (ha->state == HA_CLOSING && inside) {
-        settle_all_inside(ha);
-    } else if (ha->state == HA_CLOSING) {
-        settle_all(ha);
+    if (ha->state == HA_CLOSING) {
+        if (inside) {
+            settle_all_inside(ha);
+        } else {
+            settle_all(ha);
+        }
+        async_settle(ha, NULL);
     }
     if (first) {
         status = close_backend(ha, err);

@@ -15,6 +15,7 @@
 
 #include "backend/backend.h"
 #include "core/thread.h"
+#include "services/async.h"
 
 enum ha_state { HA_OPEN, HA_CLOSING, HA_CLOSED };
 enum subject_kind { SUBJECT_ELECTION, SUBJECT_RETRIEVER, SUBJECT_JOB_GRAPHS };
@@ -59,9 +60,10 @@ struct pgk_election {
     struct ha_group *group; /* constant */
     atomic_bool started;    /* for readers without a lock */
     pgk_contender contender;
-    struct grant granted; /* delivered and not yet revoked */
-    int revoking;         /* revoke callbacks on a stack */
-    bool attached;        /* counts in group->contenders */
+    struct grant granted;                /* delivered and not yet revoked */
+    int revoking;                        /* revoke callbacks on a stack */
+    bool attached;                       /* counts in group->contenders */
+    struct backend_component contending; /* while attached, for the backend */
     bool fault_pending;
     bool fault_passed;                       /* it was over before it was delivered */
     pgk_error fault;                         /* to be delivered */
@@ -107,6 +109,7 @@ struct pgk_ha {
     pthread_t dispatcher; /* who, while dispatching */
     int callbacks;        /* on its stack */
     struct thread notifier;
+    struct async_pool async;
     bool stop;        /* the notifier is to end */
     bool reaped;      /* it has been joined or detached, or there is none */
     struct wake wake; /* dispatch: manual */
@@ -170,7 +173,13 @@ void group_withdraw(pgk_ha *ha, const pgk_election *election);
 void group_detach(pgk_ha *ha, pgk_election *election);
 /* The revoke of a delivered grant has returned. */
 void group_revoked(pgk_ha *ha, struct ha_group *group);
+/* Does this handle lead in that tenure? */
+bool group_leads(const pgk_ha *ha, const pgk_uuid *session_id);
 struct backend_sink group_sink(pgk_ha *ha);
+
+/* confirm.c, not locked */
+/* INVALID_ARGUMENT. */
+pgk_status confirm_check_arguments(const pgk_uuid *session_id, const char *address, pgk_error *err);
 
 /* election.c, locked but election_lock */
 /* Checks the handle that a call came with, and takes the lock when it is fit. */

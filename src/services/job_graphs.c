@@ -21,7 +21,7 @@ pgk_status pgk_ha_job_graphs(pgk_ha *ha, const pgk_token *token, pgk_job_graphs 
     pgk_status status = check_not_null(ret_store, "ret_store", origin, err);
 
     if (status == PGK_OK) {
-        status = token_check(token, origin, &checked, err);
+        status = token_check(ha, token, origin, &checked, err);
     }
     if (status == PGK_OK) {
         status = ha_check_process(ha, origin, err);

@@ -58,7 +58,7 @@ bool notifier_run_one(pgk_ha *ha)
     struct subject *subject = TAILQ_FIRST(&ha->dirty);
 
     if (subject == NULL) {
-        return false;
+        return async_deliver(ha);
     }
     TAILQ_REMOVE(&ha->dirty, subject, dirty_link);
     subject->dirty = false;
@@ -80,7 +80,7 @@ void notifier_run(void *arg)
 
     pthread_mutex_lock(&ha->lock);
     while (!ha->stop) {
-        if (TAILQ_EMPTY(&ha->dirty)) {
+        if (TAILQ_EMPTY(&ha->dirty) && !async_is_due(ha)) {
             pthread_cond_wait(&ha->work, &ha->lock);
             continue;
         }

@@ -9,18 +9,18 @@
 #include "core/config.h"
 #include "services/handle.h"
 
-/* NULL: this version has none. */
 static const struct backend_ops *backend_of(enum ha_mode mode)
 {
     switch (mode) {
-    case HA_MODE_POSTGRES:
-        return &postgres_backend;
     case HA_MODE_NONE:
     case HA_MODE_STANDALONE:
+        return &standalone_backend;
     case HA_MODE_EMBEDDED:
+        return &embedded_backend;
+    case HA_MODE_POSTGRES:
         break;
     }
-    return NULL;
+    return &postgres_backend;
 }
 
 static enum ha_mode mode_of(const pgk_config *config)
@@ -43,28 +43,18 @@ static pgk_status check_arguments(const pgk_config *config, pgk_ha **ret_ha, pgk
                      config == NULL ? "config" : "ret_ha");
 }
 
-static pgk_status open_handle(const pgk_config *config, enum ha_mode mode, bool client_only,
-                              pgk_ha **ret_ha, pgk_error *err)
-{
-    const struct backend_ops *ops = backend_of(mode);
-    if (ops == NULL) {
-        return error_set(err, PGK_ERR_CONFIG, "ha.open",
-                         "high-availability.type \"%s\": this version has only postgres",
-                         config_keys[KEY_TYPE].choices[mode]);
-    }
-    return ha_open_with(ops, config, client_only, ret_ha, err);
-}
-
 pgk_status pgk_ha_open(const pgk_config *config, pgk_ha **ret_ha, pgk_error *err)
 {
     pgk_status status = check_arguments(config, ret_ha, err);
-    return status == PGK_OK ? open_handle(config, mode_of(config), false, ret_ha, err) : status;
+    return status == PGK_OK ? ha_open_with(backend_of(mode_of(config)), config, false, ret_ha, err)
+                            : status;
 }
 
 pgk_status pgk_ha_open_client(const pgk_config *config, pgk_ha **ret_ha, pgk_error *err)
 {
     pgk_status status = check_arguments(config, ret_ha, err);
-    return status == PGK_OK ? open_handle(config, mode_of(config), true, ret_ha, err) : status;
+    return status == PGK_OK ? ha_open_with(backend_of(mode_of(config)), config, true, ret_ha, err)
+                            : status;
 }
 
 pgk_status pgk_ha_open_or_embedded(const pgk_config *config, pgk_ha **ret_ha, pgk_error *err)
@@ -74,7 +64,8 @@ pgk_status pgk_ha_open_or_embedded(const pgk_config *config, pgk_ha **ret_ha, pg
         return status;
     }
     enum ha_mode mode = mode_of(config);
-    return open_handle(config, mode == HA_MODE_NONE ? HA_MODE_EMBEDDED : mode, false, ret_ha, err);
+    const struct backend_ops *ops = backend_of(mode == HA_MODE_NONE ? HA_MODE_EMBEDDED : mode);
+    return ha_open_with(ops, config, false, ret_ha, err);
 }
 
 pgk_status pgk_ha_open_resolving(const pgk_config *config, pgk_resolution resolution,

@@ -19,7 +19,7 @@ pgk_status store_open_any(struct store *store, pgk_ha *ha, const pgk_token *toke
                           const char *origin, pgk_error *err)
 {
     const pgk_token *checked = NULL;
-    pgk_status status = token_check(token, origin, &checked, err);
+    pgk_status status = token_check(ha, token, origin, &checked, err);
 
     if (status == PGK_OK) {
         status = ha_check_process(ha, origin, err);

@@ -117,6 +117,22 @@ pgk_status subject_lock(const struct subject *subject, const char *what, const c
     return status;
 }
 
+/* Locked. A close of the application's. */
+static void close_and_settle(struct subject *subject)
+{
+    const pgk_election *election =
+        subject->kind == SUBJECT_ELECTION ? (pgk_election *)subject : NULL;
+
+    subject_begin_close(subject);
+    if (election != NULL) {
+        async_cancel(subject->ha, election);
+    }
+    subject_settle(subject);
+    if (election != NULL) {
+        async_settle(subject->ha, election);
+    }
+}
+
 void subject_begin_close(struct subject *subject)
 {
     if (subject->kind == SUBJECT_ELECTION) {
@@ -137,8 +153,7 @@ pgk_status subject_close(struct subject *subject, const char *what, const char *
     if (status != PGK_OK) {
         return status;
     }
-    subject_begin_close(subject);
-    subject_settle(subject);
+    close_and_settle(subject);
     pthread_mutex_unlock(&subject->ha->lock);
     return PGK_OK;
 }
@@ -150,7 +165,6 @@ void subject_free(struct subject *subject)
         return;
     }
     pthread_mutex_lock(&subject->ha->lock);
-    subject_begin_close(subject);
-    subject_settle(subject);
+    close_and_settle(subject);
     subject_unref_unlock(subject);
 }

@@ -41,7 +41,9 @@ while read -r -a example; do
         -o "$scratch/example" $(pkg-config --cflags --libs pgkeeper) -pthread 2>&1 || true)"
 done <<'EXAMPLES'
 master.c jobs.c files.c
+embedded.c jobs.c files.c
 follower.c
+event_loop.c
 EXAMPLES
 
 # With the build's own generator: cmake's default is make, which need not be installed.
@@ -63,5 +65,7 @@ if [ -x "$PGK_BUILD_DIR/src/cli/pgkeeper" ]; then
         *"$version"*) ;;
         *) complain "the installed command" "$said" ;;
     esac
+    complain "completion or unit of the command" "$(for file in share/bash-completion/completions/pgkeeper lib/systemd/system/pgkeeper-run@.service; do
+        [ -s "$prefix/$file" ] || echo "no $file"; done)"
 fi
 finish

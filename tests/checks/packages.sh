@@ -88,7 +88,11 @@ has $dev "/usr/lib/$multiarch/libpgkeeper.so" "/usr/lib/$multiarch/pkgconfig/pgk
     "/usr/lib/$multiarch/cmake/pgkeeper/pgkeeper-config.cmake" /usr/share/man/man3/libpgkeeper.3.gz \
     /usr/share/pgkeeper/migrations/0001_leadership.up.sql
 has $tools /usr/bin/pgkeeper /usr/share/pgkeeper/roles.sql /usr/share/man/man1/pgkeeper.1.gz /usr/share/man/man1/pgkeeper-kick.1.gz \
-    /usr/share/pgkeeper/after_restore.sql /usr/share/doc/pgkeeper/README.md
+    /usr/share/pgkeeper/after_restore.sql /usr/share/doc/pgkeeper/README.md \
+    /usr/share/bash-completion/completions/pgkeeper /usr/lib/sysusers.d/pgkeeper.conf
+for unit in contrib/systemd/*.service; do
+    has $tools "/usr/lib/systemd/system/$(basename "$unit")"
+done
 
 # Installed by dpkg. What there is of other packages it reads from this machine's list; the command without its
 # library is refused.
@@ -122,6 +126,16 @@ readelf -h "${binaries[0]}" | grep -q 'Type:.*DYN' || complain "not position-ind
 export LD_LIBRARY_PATH=$root/usr/lib/$multiarch PKG_CONFIG_LIBDIR=$root/usr/lib/$multiarch/pkgconfig PATH=$root/usr/bin:$PATH
 complain "version of the command" "$(pgkeeper version | grep -F "$version" >/dev/null || pgkeeper version)"
 complain "version for pkg-config" "$(diff <(echo "$version") <(pkg-config --modversion pgkeeper 2>&1) || true)"
+complain "the completion is not what the command prints" \
+    "$(diff "$root/usr/share/bash-completion/completions/pgkeeper" <(pgkeeper completion bash) || true)"
+complain "bash does not take the completion" "$(bash -c ". $root/usr/share/bash-completion/completions/pgkeeper && complete -p pgkeeper" 2>&1 |
+    grep -v '^complete .* pgkeeper$' || true)"
+for unit in contrib/systemd/*.service; do
+    complain "the unit runs another command than what was installed" \
+        "$(diff "$unit" "$root/usr/lib/systemd/system/$(basename "$unit")" || true)"
+done
+complain "the units run as a user whom nobody makes" "$(for user in $(sed -n 's/^User=//p' "$root"/usr/lib/systemd/system/pgkeeper*); do
+    grep -q "^u $user " "$root/usr/lib/sysusers.d/pgkeeper.conf" || echo "$user"; done)"
 examples=$root/usr/share/doc/pgkeeper/examples
 (cd "$examples/.." && loud sh -c "$linking")
 complain "the example runs with" "$(ldd "$scratch/master" | grep libpgkeeper | grep -vF "$root/" || true)"

@@ -53,3 +53,17 @@ for arguments in "config" "config hide" "config show no.such.key" "config show -
     expect 2 $arguments
 done
 stderr_has '--nonsense'
+
+# What there is no database of is refused by all verbs that would ask one; `run` has its own exit code.
+for type in none standalone embedded; do
+    printf 'high-availability: %s\n' "$type" >"$file"
+    expect 0 --config "$file" config show high-availability.type --format csv
+    stdout_has "high-availability.type,$type,file,"
+    for arguments in leaders "jobs list" "elect dispatcher" "migrate status"; do
+        # shellcheck disable=SC2086
+        expect 2 --config "$file" $arguments
+        stderr_has "high-availability.type is $type"
+    done
+    expect 125 --config "$file" run --component job -- true
+    stderr_has "high-availability.type is $type"
+done

@@ -116,10 +116,27 @@ drift "ALTER FUNCTION pgkeeper.fence RESET search_path" "changed     function fe
 drift "CREATE RULE r AS ON INSERT TO pgkeeper.event DO ALSO NOTHING" "unexpected  rule event.r" "DROP RULE r ON pgkeeper.event"
 drift "CREATE VIEW pgkeeper.v AS SELECT 1 AS one; COMMENT ON VIEW pgkeeper.v IS NULL; ALTER VIEW pgkeeper.v RENAME one TO two;
        DROP VIEW pgkeeper.v; CREATE SEQUENCE pgkeeper.extra" "unexpected  sequence extra" "DROP SEQUENCE pgkeeper.extra"
+drift "ALTER TABLE pgkeeper.tenure SET LOGGED" "changed     table tenure" "ALTER TABLE pgkeeper.tenure SET UNLOGGED"
+drift "ALTER TABLE pgkeeper.leader SET UNLOGGED" "changed     table leader" "ALTER TABLE pgkeeper.leader SET LOGGED"
 comment=$(value "SELECT quote_literal(obj_description('pgkeeper.event'::regclass))")
 drift "COMMENT ON TABLE pgkeeper.event IS 'other'" "changed     comment event" "COMMENT ON TABLE pgkeeper.event IS $comment"
 drift "UPDATE pgkeeper.schema_history SET sha256 = repeat('0', 64) WHERE version = 1" "changed     migration 0001_leadership" \
     "UPDATE pgkeeper.schema_history SET sha256 = '$(cd "$PGK_SOURCE_DIR" && sha256sum migrations/0001_leadership.up.sql | cut -d' ' -f1)' WHERE version = 1"
+
+# No unlogged table is made for the comparison, also not in a transaction that is undone: a server that crashes at that
+# moment would not start again.
+value "CREATE FUNCTION public.no_unlogged() RETURNS event_trigger LANGUAGE plpgsql AS \$\$
+BEGIN
+    IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() d JOIN pg_class c ON c.oid = d.objid AND c.relpersistence = 'u') THEN
+        RAISE EXCEPTION 'an unlogged table was made';
+    END IF;
+END \$\$; CREATE EVENT TRIGGER no_unlogged ON ddl_command_end EXECUTE FUNCTION public.no_unlogged()" >/dev/null
+expect 1 --schema other_one migrate up
+stderr_has 'an unlogged table was made'
+expect 0 migrate verify
+"$PGK_TEST_COMMAND" doctor --format csv >"$work/out" 2>"$work/err" || true
+grep -q '^drift,ok,the schema is what the migrations make' "$work/out" || failed "doctor: drift"
+value "DROP EVENT TRIGGER no_unlogged; DROP FUNCTION public.no_unlogged()" >/dev/null
 
 # Newer than the command.
 value "INSERT INTO pgkeeper.schema_history VALUES (999, 'later', repeat('0', 64), now(), 'x', 1, '9')" >/dev/null
@@ -161,6 +178,9 @@ value "CREATE ROLE nobody LOGIN" >/dev/null
 PGUSER=nobody expect 3 --schema 'not mine' migrate up
 stderr_has 'permission denied'
 stderr_has 'role "nobody" needs CREATE'
+value "CREATE SCHEMA \"made by another\"; GRANT USAGE ON SCHEMA \"made by another\" TO nobody" >/dev/null
+PGUSER=nobody expect 3 --schema 'made by another' migrate up
+stderr_has 'role "nobody" needs CREATE on schema "made by another"'
 PGUSER=nobody expect 3 leaders
 
 # Nothing there to undo.

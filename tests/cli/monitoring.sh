@@ -15,7 +15,10 @@ expect 0 leader dispatcher --wait 20s
 contend second dispatcher --address second:1
 standby() { [ "$(value "SELECT count(*) FROM pgkeeper.stat_contenders WHERE state = 'standby'")" = 1 ]; }
 until_true 20 standby
-PGOPTIONS='-c search_path=pgkeeper,pg_temp' psql --no-psqlrc --quiet --file="$PGK_SOURCE_DIR/tests/cli/rows/0002.sql"
+for rows in 0002 0003; do
+    PGOPTIONS='-c search_path=pgkeeper,pg_temp' psql --no-psqlrc --quiet --file="$PGK_SOURCE_DIR/tests/cli/rows/$rows.sql" >/dev/null
+done
+value "SELECT pgkeeper.enroll(0, '/held', 'master'), pgkeeper.pause_elections('/held')" >/dev/null
 
 # sql_exporter: one metric per line, its labels and its query, from the collector's fixed layout.
 awk 'function flush() { if (query != "") print name "\t" labels "\t" query; query = ""; labels = "-"; inside = 0 }
@@ -44,6 +47,14 @@ figure 'pgkeeper_job_graphs /default,1'
 figure 'pgkeeper_job_graph_size_bytes /default,10000'
 figure 'pgkeeper_job_results /default,dirty,1'
 figure 'pgkeeper_checkpoints /default,discarding,1'
+figure 'pgkeeper_jobs /default,running,1'
+figure 'pgkeeper_blobs /default,2'
+figure 'pgkeeper_blob_size_bytes /default,4'
+figure 'pgkeeper_elections_paused /default,0'
+figure 'pgkeeper_elections_paused /held,1'
+figure 'pgkeeper_group_lost /default,master,0'
+figure 'pgkeeper_server_read_only 0'
+figure 'pgkeeper_server_in_recovery 0'
 
 # pgwatch.
 awk 'function flush() { if (query != "") print name "\t" query; query = ""; inside = 0 }
@@ -84,11 +95,16 @@ if pgkeeper help metrics >"$work/out" 2>&1; then
     while read -r name; do
         grep -q "^${name}[ {]" "$work/out" || failed "$name is called otherwise by pgkeeper metrics"
     done <<<"$metrics"
+    # And the other way round, but for what is the command's own, or more than the monitor role sees.
+    printed=$(grep -oE '^pgkeeper_[a-z_]+' "$work/out" | grep -vE '^pgkeeper_(up|build_info|leader_silence_seconds)$' | sort -u)
+    [ -z "$(comm -23 <(echo "$printed") <(echo "$metrics"))" ] || failed "not in the collector: $(comm -23 <(echo "$printed") <(echo "$metrics"))"
 fi
 
 # Dead leaders are not led.
 kill -KILL "${children[@]}"
 nobody() { [ "$(value "SELECT count(*) FROM pgkeeper.stat_leaders WHERE lock_held")" = 0 ]; }
 until_true 20 nobody
+lost=$(sed -n 's/^pgkeeper_group_lost\t[^\t]*\t//p' "$work/metrics")
+same 1 "SELECT value FROM ($lost) q WHERE \"group\" = 'master' AND cluster = '/default'"
 query=$(sed -n 's/^pgkeeper_group_led\t[^\t]*\t//p' "$work/metrics")
-same 0 "SELECT value FROM ($query) q WHERE \"group\" = 'master'"
+same 0 "SELECT value FROM ($query) q WHERE \"group\" = 'master' AND cluster = '/default'"

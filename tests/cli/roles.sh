@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# sql/roles.sql: each role can do what it is for, and nothing else; in a schema with an awkward name too.
+# sql/roles.sql: each role can do what it is for, and nothing else; in a schema with an awkward name too. Every verb under
+# every role is in rights.sh.
 . "$(dirname "$0")/lib/common.sh"
 superuser=$PGUSER
 run_roles() { psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 "$@" --file="$PGK_SOURCE_DIR/sql/roles.sql" >"$work/out" 2>"$work/err"; }
@@ -110,6 +111,18 @@ stderr_has 'role "pgkeeper_owner", the owner of kick(), may not end session'
 stderr_has 'as a superuser: SELECT pg_terminate_backend('
 expect 0 leader root_only
 stop "$root" 0
+
+# A row that somebody has pointed by hand to a large object of his own keeps nobody from cleaning up, and the object stays.
+loid=$(value "SELECT lo_from_bytea(0, 'mine')")
+value "INSERT INTO pgkeeper.blob (loid, cluster_id, job_id, blob_key, size, sha1, sha256)
+    VALUES ($loid, '/default', '$job', 'p-' || repeat('0', 40) || '-' || repeat('1', 32), 4, decode(repeat('00', 20), 'hex'), sha256('mine'))"
+may operator "SELECT state, reason FROM pgkeeper.blob_verify('/default', '$job', 'p-' || repeat('0', 40) || '-' || repeat('1', 32))"
+stdout_has 'damaged|its large object belongs to another role'
+may operator "SELECT pgkeeper.cleanup_job(NULL, NULL, '/default', '$job')"
+may operator "SELECT pgkeeper.blob_sweep()"
+stderr_has "large object $loid belongs to another role than \"pgkeeper_owner\" and stays"
+same 'mine|0|0' "SELECT convert_from(lo_get($loid), 'UTF8'), (SELECT count(*) FROM pgkeeper.blob), (SELECT count(*) FROM pgkeeper.blob_loose)"
+value "SELECT lo_unlink($loid)" >/dev/null
 
 # Tables cannot be written but by the owner; functions are the way.
 for role in application monitor operator nothing; do

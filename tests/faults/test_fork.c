@@ -6,8 +6,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "completions.h"
 #include "contest.h"
 #include "recorder.h"
+
+static void no_completion(void *user, const pgk_completion *completion)
+{
+    (void)user, (void)completion;
+}
+
+/* The parent's own, which is idle at the fork. */
+static void make_async_threads(struct part *part)
+{
+    struct completed c = {0};
+    assert_int_equal(pgk_election_confirm_async(part->election, &part->session_id, "parent",
+                                                completed_done, &c, NULL),
+                     PGK_OK);
+    completed_expect(&c, PGK_OK);
+}
 
 /* What the child finds wrong becomes its exit code. */
 static int child_of_leader(pgk_ha *ha, struct part *part, bool frees)
@@ -34,6 +50,12 @@ static int child_of_leader(pgk_ha *ha, struct part *part, bool frees)
     if (pgk_election_resign(part->election, &err) != PGK_ERR_ILLEGAL_STATE) {
         return 6;
     }
+    if (pgk_election_confirm_async(part->election, &part->session_id, "child", no_completion, NULL,
+                                   &err) != PGK_ERR_ILLEGAL_STATE ||
+        pgk_ha_cleanup_job_async(ha, PGK_UNFENCED, &part->session_id, no_completion, NULL, &err) !=
+            PGK_ERR_ILLEGAL_STATE) {
+        return 7;
+    }
     if (frees) {
         pgk_election_free(part->election);
         pgk_ha_free(ha);
@@ -49,7 +71,7 @@ static void fork_and_look(void **state, bool frees)
     pgk_ha *ha = handle_open(fixture, "parent", NULL);
     part_contend(&part, recorder, ha, "dispatcher", NULL);
     int64_t epoch = part_granted(&part);
-    part_confirm(&part, "parent");
+    make_async_threads(&part);
     int64_t lock_pid = db_lock_pid(fixture, "parent");
     for (int i = 0; i < 3; i++) {
         pid_t pid = fork();

@@ -33,10 +33,6 @@ static void print_row(const struct config_key *key)
     printf("| `%s` | ", key->name);
     print_type(key);
     printf(" | `%s`%s |", key->default_text, key->default_text[0] == '\0' ? " (empty)" : "");
-    if (key->only != NULL) {
-        printf(" this version has only `%s` |\n", key->only);
-        return;
-    }
     if (key->type != CONFIG_ENUM && key->type != CONFIG_BOOLEAN) {
         config_key_allowed(key, allowed);
         printf(" %s", allowed);
@@ -115,9 +111,6 @@ static void print_man_key(const struct config_key *key)
     print_sentences(key->description);
     printf("%c%s%s: %s.\n", config_type_name(key->type)[0] - 'a' + 'A',
            config_type_name(key->type) + 1, key->secret ? ", secret" : "", allowed);
-    if (key->only != NULL) {
-        printf("This version has only\n.Li %s .\n", key->only);
-    }
     printf("Default: %s.\n", key->default_text[0] != '\0' ? key->default_text : "empty");
     for (size_t i = 0; key->also != NULL && key->also[i] != NULL; i++) {
         printf("%s.Ic %s%s\n", i == 0 ? "Also\n" : "", key->also[i],

@@ -51,11 +51,6 @@ void fixture_migrate(struct pgserver *server, const char *database)
     migrate(conninfo, "pgkeeper");
 }
 
-void fixture_migrate_schema(struct fixture *fixture, const char *schema)
-{
-    migrate(fixture->conninfo, schema);
-}
-
 /* With PGK_TEST_AS_APPLICATION in the environment the library logs in as a member of the application role of
  * sql/roles.sql, and the test itself as before: so every call of the library is tried with those rights alone. */
 #define APPLICATION "test_application"
@@ -66,20 +61,32 @@ static bool as_application(void)
     return wanted != NULL && wanted[0] != '\0';
 }
 
-static void make_application(struct pgserver *server)
+static void run_roles(struct pgserver *server, const char *database, const char *schema)
 {
-    pgk_error err;
     char conninfo[PGSERVER_CONNINFO_SIZE];
     char psql[PGSERVER_CONNINFO_SIZE];
+    char variable[128];
     char *output = NULL;
-    pgserver_conninfo(server, TEMPLATE, conninfo, sizeof(conninfo));
+    pgserver_conninfo(server, database, conninfo, sizeof(conninfo));
     snprintf(psql, sizeof(psql), "%s/psql", pgserver_bin_dir(server));
-    const char *const argv[] = {psql, "-qX", "-d", conninfo, "-f", PGK_SOURCE_DIR "/sql/roles.sql",
-                                NULL};
+    snprintf(variable, sizeof(variable), "schema=%s", schema);
+    const char *const argv[] = {
+        psql, "-qX", "-d", conninfo, "-v", variable, "-f", PGK_SOURCE_DIR "/sql/roles.sql", NULL};
     if (process_run(argv, NULL, &output) != 0) {
         fail_msg("sql/roles.sql: %s", output);
     }
     free(output);
+}
+
+void fixture_run_roles(struct fixture *fixture)
+{
+    run_roles(fixture->server, fixture->database, "pgkeeper");
+}
+
+static void make_application(struct pgserver *server)
+{
+    pgk_error err;
+    run_roles(server, TEMPLATE, "pgkeeper");
     must(pgserver_sql(server, TEMPLATE,
                       "CREATE ROLE " APPLICATION " LOGIN IN ROLE pgkeeper_application;"
                       " GRANT ALL ON public.written, public.written_id_seq TO " APPLICATION,
@@ -93,6 +100,16 @@ static void log_in_as_application(char *conninfo, size_t size)
     int n =
         snprintf(conninfo + length, size - length, " user=" APPLICATION); /* the last one counts */
     assert_true(n > 0 && length + (size_t)n < size);
+}
+
+void fixture_migrate_schema(struct fixture *fixture, const char *schema)
+{
+    char conninfo[PGSERVER_CONNINFO_SIZE];
+    pgserver_conninfo(fixture->server, fixture->database, conninfo, sizeof(conninfo));
+    migrate(conninfo, schema);
+    if (as_application()) {
+        run_roles(fixture->server, fixture->database, schema);
+    }
 }
 
 void fixture_start(struct fixture *fixture, const char *const settings[])
@@ -180,7 +197,7 @@ struct proxy *fixture_proxy(struct fixture *fixture, char *out, size_t size)
 {
     fixture->proxy = proxy_start(NULL, pgserver_port(fixture->server));
     snprintf(out, size, "host=127.0.0.1 port=%d dbname=%s user=%s", proxy_port(fixture->proxy),
-             fixture->database, PGSERVER_USER);
+             fixture->database, as_application() ? APPLICATION : PGSERVER_USER);
     return fixture->proxy;
 }
 

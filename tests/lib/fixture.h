@@ -48,6 +48,9 @@ int fixture_teardown(void **state);
 /* Makes an empty database and runs `pgkeeper migrate up` in it. */
 void fixture_migrate(struct pgserver *server, const char *database);
 
+/* Runs sql/roles.sql in the test's database. */
+void fixture_run_roles(struct fixture *fixture);
+
 /* Runs `pgkeeper migrate up` for another schema of the test's database. */
 void fixture_migrate_schema(struct fixture *fixture, const char *schema);
 

@@ -40,6 +40,7 @@ struct link {
     int client;
     int server;
     struct flow flows[2]; /* to server, to client */
+    bool asked;           /* what went last went to the server */
 };
 
 struct proxy {
@@ -57,6 +58,8 @@ struct proxy {
     bool reset;
     bool stop;
     size_t accepted;
+    size_t round_trips;
+    size_t passed; /* bytes to the server */
     size_t count;
     /* The thread's own. */
     struct link links[MAX_LINKS];
@@ -146,6 +149,15 @@ static bool write_flow(struct flow *flow)
     return true;
 }
 
+/* Something has gone to the server, after an answer or on top of a request. */
+static void count_bytes(struct proxy *proxy, size_t bytes, bool after_answer)
+{
+    pthread_mutex_lock(&proxy->lock);
+    proxy->passed += bytes;
+    proxy->round_trips += after_answer;
+    pthread_mutex_unlock(&proxy->lock);
+}
+
 static bool flow_is_full(const struct flow *flow)
 {
     return flow->size > 0 || flow->ended;
@@ -180,7 +192,13 @@ static void serve_links(struct proxy *proxy, const struct pollfd *pollers, size_
             if (pollers[i * 2 + way].fd < 0 || pollers[i * 2 + way].revents == 0) {
                 continue;
             }
+            size_t sent = way == 0 ? flow->sent : 0;
+            size_t waiting = flow->size; /* it is written now, else read */
             bool fine = flow_is_full(flow) ? write_flow(flow) : read_flow(flow, delay_ms);
+            if (way == 0 && flow->sent > sent) {
+                count_bytes(proxy, flow->sent - sent, !link->asked);
+            }
+            link->asked = waiting > 0 ? way == 0 : link->asked;
             if (!fine && cut != PROXY_PASS) {
                 flow->size = 0; /* lost on the way */
                 flow->end_given = flow->ended = true;
@@ -332,6 +350,22 @@ size_t proxy_accepted(struct proxy *proxy)
     size_t accepted = proxy->accepted;
     pthread_mutex_unlock(&proxy->lock);
     return accepted;
+}
+
+size_t proxy_passed(struct proxy *proxy)
+{
+    pthread_mutex_lock(&proxy->lock);
+    size_t passed = proxy->passed;
+    pthread_mutex_unlock(&proxy->lock);
+    return passed;
+}
+
+size_t proxy_round_trips(struct proxy *proxy)
+{
+    pthread_mutex_lock(&proxy->lock);
+    size_t round_trips = proxy->round_trips;
+    pthread_mutex_unlock(&proxy->lock);
+    return round_trips;
 }
 
 void proxy_stop(struct proxy *proxy)

@@ -42,6 +42,11 @@ void proxy_refuse(struct proxy *proxy, int refuse);
 size_t proxy_connections(struct proxy *proxy);
 size_t proxy_accepted(struct proxy *proxy);
 
+/* How many bytes have gone to the server, over all connections. */
+size_t proxy_passed(struct proxy *proxy);
+/* How many round trips there were: how often something went to the server after an answer, or first. */
+size_t proxy_round_trips(struct proxy *proxy);
+
 void proxy_stop(struct proxy *proxy);
 
 #endif

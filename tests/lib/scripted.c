@@ -20,6 +20,7 @@ struct backend_group {
     bool joined;
     bool leads;
     bool awaits_revoked;
+    LIST_HEAD(, backend_component) components;
 };
 
 struct backend_watch {
@@ -36,6 +37,11 @@ struct backend {
     int64_t epoch;
     pgk_status confirm_answer;
     bool hold_confirm;
+    pgk_status cleanup_answer;
+    bool hold_cleanup;
+    pgk_uuid first_op;
+    pgk_uuid latest_op;
+    int64_t cleanup_ns[SCRIPT_CLEANUPS];
     int held;
     pthread_cond_t let_go;
     bool closed;
@@ -80,7 +86,7 @@ static pgk_status script_close_backend(struct backend *backend, pgk_error *err)
         must(!backend->groups[i].joined, "all groups are left before close");
     }
     must(backend->watches == NULL, "all watches have ended before close");
-    must(backend->held == 0, "no confirm is under way at close");
+    must(backend->held == 0, "no call is under way at close");
     backend->closed = true;
     backend->counts.closed++;
     pthread_mutex_unlock(backend->env.lock);
@@ -139,6 +145,7 @@ static void script_leave(struct backend *backend, struct backend_group *group)
 {
     must(group->joined, "leave what was joined");
     must(!group->awaits_revoked, "revoked() before leave");
+    must(LIST_EMPTY(&group->components), "all contenders depart before leave");
     if (group->leads) {
         tenure_end(group->tenure);
     }
@@ -174,6 +181,27 @@ static void script_revoked(struct backend *backend, struct backend_group *group)
     backend->counts.revoked++;
 }
 
+static void script_attend(struct backend *backend, struct backend_group *group,
+                          struct backend_component *component)
+{
+    const struct backend_component *other;
+    must(!backend->closed && group->joined, "contenders come to what was joined");
+    LIST_FOREACH(other, &group->components, link)
+    {
+        must(other != component, "a contender comes once");
+    }
+    LIST_INSERT_HEAD(&group->components, component, link);
+}
+
+static void script_depart(struct backend *backend, struct backend_group *group,
+                          struct backend_component *component)
+{
+    (void)backend;
+    must(group->joined && !LIST_EMPTY(&group->components) && component->name[0] != '\0',
+         "a contender departs from what it came to");
+    LIST_REMOVE(component, link);
+}
+
 static pgk_status script_confirm(struct backend *backend, const char *group_name,
                                  const pgk_token *token, const char *component, const char *address,
                                  pgk_error *err)
@@ -192,6 +220,41 @@ static pgk_status script_confirm(struct backend *backend, const char *group_name
     pthread_mutex_unlock(backend->env.lock);
     return answer == PGK_OK ? PGK_OK : error_set(err, answer, "script", "confirm was told to fail");
 }
+
+static pgk_status script_cleanup_job(struct backend *backend, const struct store_write *write,
+                                     const pgk_uuid *job_id, int64_t *ret_dropped, pgk_error *err)
+{
+    pthread_mutex_lock(backend->env.lock);
+    must(!backend->closed && job_id != NULL, "no clean-up after close");
+    if (backend->counts.cleaned < SCRIPT_CLEANUPS) {
+        backend->cleanup_ns[backend->counts.cleaned] = clock_now_ns();
+    }
+    backend->latest_op = write->op_id;
+    if (backend->counts.cleaned++ == 0) {
+        backend->first_op = write->op_id;
+    }
+    backend->held++;
+    while (backend->hold_cleanup) {
+        pthread_cond_wait(&backend->let_go, backend->env.lock);
+    }
+    backend->held--;
+    pgk_status answer = backend->cleanup_answer;
+    pthread_mutex_unlock(backend->env.lock);
+    *ret_dropped = 7;
+    return answer == PGK_OK ? PGK_OK : error_set(err, answer, "script", "cleanup was told to fail");
+}
+
+static pgk_status script_sweep(struct backend *backend, bool all, int limit, int64_t *ret_removed,
+                               bool *ret_more, pgk_error *err)
+{
+    (void)backend, (void)all, (void)limit, (void)err;
+    *ret_removed = 0;
+    *ret_more = false;
+    return PGK_OK;
+}
+
+static const struct recovery_ops script_recovery = {.cleanup_job = script_cleanup_job};
+static const struct blob_ops script_blobs = {.sweep = script_sweep};
 
 static void script_withdraw(struct backend *backend, struct backend_group *group,
                             const char *component)
@@ -237,10 +300,14 @@ const struct backend_ops scripted_backend = {.name = "scripted",
                                              .leave = script_leave,
                                              .resign = script_resign,
                                              .revoked = script_revoked,
+                                             .attend = script_attend,
+                                             .depart = script_depart,
                                              .confirm = script_confirm,
                                              .withdraw = script_withdraw,
                                              .watch = script_watch,
-                                             .unwatch = script_unwatch};
+                                             .unwatch = script_unwatch,
+                                             .blobs = &script_blobs,
+                                             .recovery = &script_recovery};
 
 pgk_ha *script_open(const char *const *pairs, bool client_only)
 {
@@ -354,6 +421,37 @@ void script_hold_confirm(struct backend *backend, bool hold)
     backend->hold_confirm = hold;
     pthread_cond_broadcast(&backend->let_go);
     pthread_mutex_unlock(backend->env.lock);
+}
+
+void script_answer_cleanup(struct backend *backend, pgk_status status)
+{
+    pthread_mutex_lock(backend->env.lock);
+    backend->cleanup_answer = status;
+    pthread_mutex_unlock(backend->env.lock);
+}
+
+void script_hold_cleanup(struct backend *backend, bool hold)
+{
+    pthread_mutex_lock(backend->env.lock);
+    backend->hold_cleanup = hold;
+    pthread_cond_broadcast(&backend->let_go);
+    pthread_mutex_unlock(backend->env.lock);
+}
+
+bool script_same_cleanup(struct backend *backend)
+{
+    pthread_mutex_lock(backend->env.lock);
+    bool same = pgk_uuid_compare(&backend->first_op, &backend->latest_op) == 0;
+    pthread_mutex_unlock(backend->env.lock);
+    return same;
+}
+
+int64_t script_cleanup_ns(struct backend *backend, int number)
+{
+    pthread_mutex_lock(backend->env.lock);
+    int64_t at_ns = number < SCRIPT_CLEANUPS ? backend->cleanup_ns[number] : 0;
+    pthread_mutex_unlock(backend->env.lock);
+    return at_ns;
 }
 
 int script_held(struct backend *backend)

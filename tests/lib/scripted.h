@@ -20,6 +20,7 @@ struct script_counts {
     int resigned;
     int revoked;
     int confirmed;
+    int cleaned;
     int withdrawn;
     int watched;
     int unwatched;
@@ -54,6 +55,15 @@ void script_answer_confirm(struct backend *backend, pgk_status status);
 void script_hold_confirm(struct backend *backend, bool hold);
 /* Calls of confirm that are held now. */
 int script_held(struct backend *backend);
+/* What the clean-ups of jobs answer from now on. */
+void script_answer_cleanup(struct backend *backend, pgk_status status);
+/* Holds clean-ups back until they are let go; script_held() counts them too. */
+void script_hold_cleanup(struct backend *backend, bool hold);
+/* The ids of the first and of the latest clean-up were the same. */
+bool script_same_cleanup(struct backend *backend);
+/* When the clean-up of that number came, from 0; of the first so many. */
+#define SCRIPT_CLEANUPS 64
+int64_t script_cleanup_ns(struct backend *backend, int number);
 /* What open and close answer from now on, in all handles. */
 void script_answer_open(pgk_status status);
 void script_answer_close(pgk_status status);

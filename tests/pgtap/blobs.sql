@@ -1,7 +1,7 @@
 -- The blob store as tables and functions: what a row may not be, objects that come and go with their rows, the audit, what
 -- the functions answer.
 BEGIN;
-SELECT plan(48);
+SELECT plan(51);
 
 SELECT columns_are(current_schema(), 'blob',
     ARRAY['loid', 'cluster_id', 'job_id', 'blob_key', 'size', 'sha1', 'sha256', 'op_id', 'epoch', 'created_at', 'updated_at'],
@@ -96,6 +96,12 @@ SELECT results_eq($$SELECT removed FROM cleanup_job(NULL, NULL, 'c', lpad('7', 3
     'cleanup_job takes the rest');
 SELECT results_eq('SELECT removed, more FROM blob_sweep()', $$VALUES (5::bigint, false)$$, 'blob_sweep unlinks them');
 SELECT is(pg_temp.objects(), :before::bigint, 'all of them');
+
+-- An object that somebody unlinked by hand keeps nobody from clearing up.
+SELECT is(blob_object_size(99999999), -1::bigint, 'the size of no object');
+INSERT INTO blob_loose (loid, cluster_id, state) VALUES (99999999, 'c', 'removed');
+SELECT results_eq('SELECT loid, size FROM blob_orphans()', $$VALUES (99999999::oid, -1::bigint)$$, 'it is listed');
+SELECT results_eq('SELECT removed, more FROM blob_sweep()', $$VALUES (1::bigint, false)$$, 'and swept');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -2,9 +2,11 @@
 -- emptied, and that no commit with an epoch in it is hurried. The lock is the session's own, so that each take-over is one
 -- after an unclean end.
 \set read `cat "$STATEMENTS/retrieval/read.sql"`
+\set start `cat "$STATEMENTS/job_graph/start.sql"`
 BEGIN;
-SELECT plan(23);
+SELECT plan(28);
 PREPARE read AS :read;
+PREPARE start AS :start;
 
 SELECT member_id AS a FROM join_member(gen_random_uuid(), 'u', 'a', 'test') \gset
 SELECT member_id AS b FROM join_member(gen_random_uuid(), 'u', 'b', 'test') \gset
@@ -29,7 +31,16 @@ SELECT is(pg_temp.contenders(), 'a standby,b leader', 'both ways');
 CREATE TEMPORARY TABLE followed_then (kind, name, epoch, session_id, member_id, released, held, asked, address)
     AS EXECUTE read('u', '{master}', '{web}', 't');
 SELECT ok(NOT held, 'followers are told that nobody is announced, though the lock is held') FROM followed_then WHERE kind = 'leader';
+INSERT INTO job_store (store_id, cluster_id, leadership_id, epoch) VALUES (:'s1', 'u', :id, :e1), (:'s2', 'u', :id, :e2);
+INSERT INTO job_graph (cluster_id, job_id, graph, sha256, owners) VALUES ('u', :'s1', '\x01', sha256('\x01'), ARRAY[:'s1', :'s2']::uuid[]);
+SELECT is((SELECT live_owners FROM stat_jobs WHERE cluster_id = 'u'), ARRAY[:'s2']::uuid[], 'its store owns the graph that it recovered');
+SELECT is((SELECT live_owners FROM stat_jobs WHERE cluster_id = 'u'), live_owners('u', :'s1'), 'as live_owners() says');
+EXECUTE start(NULL, NULL, 'u', :'s4', true);
+SELECT is((SELECT array_agg(store_id ORDER BY epoch) FROM job_store WHERE cluster_id = 'u'), ARRAY[:'s4', :'s2']::uuid[], 'another store that starts ends that of a, not that of b');
+SELECT removed AS removed FROM cleanup_cluster(NULL, NULL, 'elsewhere') \gset
+SELECT is((SELECT count(*) FROM job_store WHERE store_id = :'s2'), 1::bigint, 'nor does a clean-up');
 SELECT is(enter_tenure(:id, :e2), pg_backend_pid(), 'when it is entered');
+SELECT is((SELECT live_owners FROM stat_jobs WHERE cluster_id = 'u'), ARRAY[:'s2']::uuid[], 'it owns it as before');
 SELECT is(pg_temp.seen(), format('unconfirmed %s b t', :e2), 'the same is seen');
 
 -- A hand-over is over when somebody has taken over, entered or not.

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "proxy.h"
 #include "store_tools.h"
 
 /* Rows of a cluster in all tables of the stores. */
@@ -278,6 +279,36 @@ static void test_cleanup__close_with_one_that_fails__closes_all_the_same(void **
     chief_close(&chief);
 }
 
+/* The network is gone: nothing is cleaned up, and the leadership cannot be given back either. */
+static void test_cleanup__close_with_one_that_fails_as_the_close_does__names_both(void **state)
+{
+    struct fixture *fixture = *state;
+    char conninfo[PGSERVER_CONNINFO_SIZE];
+    struct proxy *proxy = fixture_proxy(fixture, conninfo, sizeof(conninfo));
+    struct recorder *recorder = recorder_new();
+    struct part part = {.hook = NULL};
+    pgk_token token;
+    pgk_error err;
+    pgk_ha *ha = handle_open(fixture, "a", "high-availability.postgres.uri", conninfo,
+                             "high-availability.postgres.statement-timeout", "500 ms", NULL);
+    part_contend(&part, recorder, ha, "dispatcher", NULL);
+    part_granted(&part);
+    STORE_WORKS(&err, pgk_election_token(part.election, &token, &err));
+    known_state(fixture);
+    int64_t rows = rows_of(fixture, FIXTURE_CLUSTER);
+    proxy_cut(proxy, PROXY_CUT_BOTH);
+    pgk_status status = pgk_ha_close_with_optional_cleanup(ha, true, &token, &err);
+    /* Its status and its words come first. */
+    assert_int_equal(status, PGK_ERR_TIMEOUT);
+    assert_int_equal(err.status, PGK_ERR_TIMEOUT);
+    assert_non_null(strstr(err.message, "did not answer in time; and closing failed: resigning: "));
+    assert_int_equal(rows_of(fixture, FIXTURE_CLUSTER), rows);
+    STORE_FAILS(PGK_ERR_ILLEGAL_STATE, &err, pgk_ha_cleanup_all(ha, PGK_UNFENCED, NULL, &err));
+    part_free(&part);
+    pgk_ha_free(ha);
+    recorder_free(recorder);
+}
+
 static void test_cleanup__bad_arguments__are_named_and_nothing_goes(void **state)
 {
     struct fixture *fixture = *state;
@@ -345,6 +376,7 @@ int main(void)
         DB_TEST(test_cleanup__all__keeps_epochs_and_the_records_of_who_leads),
         DB_TEST(test_cleanup__close_with_and_without__closes_always),
         DB_TEST(test_cleanup__close_with_one_that_fails__closes_all_the_same),
+        DB_TEST(test_cleanup__close_with_one_that_fails_as_the_close_does__names_both),
         DB_TEST(test_cleanup__bad_arguments__are_named_and_nothing_goes),
         DB_TEST(test_cleanup__all_with_rows_that_take_long__smaller_batches),
     };

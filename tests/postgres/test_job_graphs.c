@@ -325,91 +325,6 @@ static void test_job_graphs__recover_all_that_fails__owns_nothing_by_it(void **s
     pgk_ha_free(ha);
 }
 
-/* A row's function may not call the store: another thread does. */
-struct meddler {
-    pgk_job_graphs *store;
-    pgk_status (*act)(struct meddler *meddler);
-    pgk_uuid job;
-    int calls;
-    pgk_status status;
-    pgk_error err;
-};
-
-static void *meddle(void *arg)
-{
-    struct meddler *meddler = arg;
-    meddler->status = meddler->act(meddler);
-    return NULL;
-}
-
-static pgk_status meddle_at_first(void *user, const pgk_job_graph *graph)
-{
-    struct meddler *meddler = user;
-    pthread_t thread;
-    (void)graph;
-    if (meddler->calls++ == 0) {
-        assert_int_equal(pthread_create(&thread, NULL, meddle, meddler), 0);
-        pthread_join(thread, NULL);
-        CHECK_OK(meddler->status, meddler->err);
-    }
-    return PGK_OK;
-}
-
-static pgk_status release_it(struct meddler *meddler)
-{
-    return pgk_job_graphs_release(meddler->store, &meddler->job, &meddler->err);
-}
-
-static void test_job_graphs__released_while_all_are_recovered__stays_released(void **state)
-{
-    struct fixture *fixture = *state;
-    pgk_ha *ha = handle_open(fixture, "a", NULL);
-    struct leadership lead;
-    lead_begin(&lead, ha);
-    struct meddler meddler = {.store = shelf_open(ha, &lead.token, NULL), .act = release_it};
-    pgk_job_graphs *other = shelf_open(ha, &lead.token, NULL);
-    pgk_uuid kept = job_number(2);
-    pgk_error err;
-    meddler.job = job_number(1);
-    CHECK_OK(pgk_job_graphs_put(meddler.store, &meddler.job, "g", 1, &err), err);
-    CHECK_OK(pgk_job_graphs_put(meddler.store, &kept, "g", 1, &err), err);
-    CHECK_OK(pgk_job_graphs_recover_all(meddler.store, meddle_at_first, &meddler, &err), err);
-    assert_int_equal(meddler.calls, 2);
-    CHECK_OK(pgk_job_graphs_remove(other, &meddler.job, &err), err);
-    assert_int_equal(pgk_job_graphs_remove(other, &kept, &err), PGK_ERR_CONFLICT);
-    pgk_job_graphs_free(other);
-    pgk_job_graphs_free(meddler.store);
-    lead_end(&lead);
-    pgk_ha_free(ha);
-}
-
-static pgk_status stop_it(struct meddler *meddler)
-{
-    return pgk_job_graphs_stop(meddler->store, &meddler->err);
-}
-
-static void test_job_graphs__stopped_while_all_are_recovered__ends_both(void **state)
-{
-    struct fixture *fixture = *state;
-    pgk_ha *ha = handle_open(fixture, "a", NULL);
-    struct leadership lead;
-    lead_begin(&lead, ha);
-    struct meddler meddler = {.store = shelf_open(ha, &lead.token, NULL), .act = stop_it};
-    pgk_error err;
-
-    for (int i = 0; i < 3; i++) {
-        pgk_uuid job = job_number(i);
-        CHECK_OK(pgk_job_graphs_put(meddler.store, &job, "g", 1, &err), err);
-    }
-    assert_int_equal(pgk_job_graphs_recover_all(meddler.store, meddle_at_first, &meddler, &err),
-                     PGK_ERR_ILLEGAL_STATE);
-    assert_int_equal(meddler.calls, 1);
-    assert_int_equal(db_int(fixture, "SELECT count(*) FROM pgkeeper.job_store"), 0);
-    pgk_job_graphs_free(meddler.store);
-    lead_end(&lead);
-    pgk_ha_free(ha);
-}
-
 struct successor {
     struct fixture *fixture;
     pgk_ha *ha;
@@ -692,6 +607,75 @@ test_job_graphs__two_stores_and_many_threads__only_what_the_contract_allows(void
     }
 }
 
+#define PROCESSES 3
+
+/* In a child: 0 when all of its calls answered what they may. */
+static int work_in_process(const pgk_config *config, unsigned number)
+{
+    struct worker workers[2];
+    pthread_t threads[2];
+    pgk_ha *ha = NULL;
+    pgk_job_graphs *store = NULL;
+    int bad = 0;
+    if (pgk_ha_open(config, &ha, NULL) != PGK_OK ||
+        pgk_ha_job_graphs(ha, PGK_UNFENCED, &store, NULL) != PGK_OK ||
+        pgk_job_graphs_start(store, NULL, NULL) != PGK_OK) {
+        return 1;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        workers[i] = (struct worker){.store = store, .random = 2 * number + i + 1};
+        if (pthread_create(&threads[i], NULL, work, &workers[i]) != 0) {
+            return 2;
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        bad += workers[i].bad;
+        if (workers[i].bad > 0) {
+            fprintf(stderr, "%s\n", workers[i].message);
+        }
+    }
+    pgk_job_graphs_free(store);
+    pgk_ha_free(ha);
+    return bad == 0 ? 0 : 3;
+}
+
+static void
+test_job_graphs__stores_of_several_processes__only_what_the_contract_allows(void **state)
+{
+    struct fixture *fixture = *state;
+    pgk_config *config = handle_config(fixture, "worker", NULL);
+    pid_t children[PROCESSES];
+    size_t count = 0;
+    pgk_error err;
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        children[i] = fork(); /* before this process has a handle */
+        assert_true(children[i] >= 0);
+        if (children[i] == 0) {
+            _exit(work_in_process(config, i));
+        }
+    }
+    for (int i = 0; i < PROCESSES; i++) {
+        int status = -1;
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+    }
+    /* What is left is whole, and anybody's. */
+    pgk_ha *ha = handle_open(fixture, "after", NULL);
+    pgk_job_graphs *store = shelf_open(ha, PGK_UNFENCED, NULL);
+    CHECK_OK(pgk_job_graphs_recover_all(store, shelf_count, &count, &err), err);
+    assert_int_equal(count, db_int(fixture, "SELECT count(*) FROM pgkeeper.job_graph"));
+    for (int i = 0; i < JOBS; i++) {
+        pgk_uuid job = job_number(i);
+        CHECK_OK(pgk_job_graphs_put(store, &job, "end", 3, &err), err);
+        CHECK_OK(pgk_job_graphs_remove(store, &job, &err), err);
+    }
+    pgk_job_graphs_free(store);
+    pgk_ha_free(ha);
+    pgk_config_free(config);
+}
+
 /* ------------------------------------------------------------------ puts that go together */
 
 #define CROWD 8
@@ -784,14 +768,13 @@ int main(void)
         DB_TEST(test_job_graphs__recover_all__owns_all_and_the_damaged_alone_is_corrupt),
         DB_TEST(test_job_graphs__callback_that_refuses__ends_it_and_other_stores_work),
         DB_TEST(test_job_graphs__recover_all_that_fails__owns_nothing_by_it),
-        DB_TEST(test_job_graphs__released_while_all_are_recovered__stays_released),
-        DB_TEST(test_job_graphs__stopped_while_all_are_recovered__ends_both),
         DB_TEST(test_job_graphs__deposed_while_it_recovers__holds_up_nobody),
         DB_TEST(test_job_graphs__forked_child__refused_and_the_parent_goes_on),
         DB_TEST(test_job_graphs__handle_closed_inside_a_recovery__ends_and_does_not_hang),
         DB_TEST(test_job_graphs__bytes__come_back_exactly_in_all_sizes),
         DB_TEST(test_job_graphs__deposed__fenced_and_nothing_written),
         DB_TEST(test_job_graphs__two_stores_and_many_threads__only_what_the_contract_allows),
+        DB_TEST(test_job_graphs__stores_of_several_processes__only_what_the_contract_allows),
         DB_TEST(test_job_graphs__more_threads_than_sessions__each_put_has_its_own_answer),
     };
     return cmocka_run_group_tests_name("job_graphs", tests, fixture_group_setup,

@@ -96,8 +96,6 @@ static void describe_limits(const struct config_key *key, char *out, size_t size
         text_format(out, size, "| %" PRId64 " to %" PRId64 " bytes |", key->min, key->max);
     } else if (key->type == CONFIG_INTEGER) {
         text_format(out, size, "| %" PRId64 " to %" PRId64 " |", key->min, key->max);
-    } else if (key->only != NULL) {
-        text_format(out, size, "| this version has only `%s` |", key->only);
     } else {
         text_copy(out, size, "| |");
     }

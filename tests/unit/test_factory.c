@@ -322,6 +322,76 @@ static void test_open__null__is_refused_by_all_ways_to_open(void **state)
     assert_null(ha);
 }
 
+/* ------------------------------------------------------------------ modes */
+
+static void ignore_grant(void *user, const pgk_uuid *session_id, int64_t epoch)
+{
+    (void)user;
+    (void)session_id;
+    (void)epoch;
+}
+
+/* Which of the three it is, by what an election says at once: "" none of those without a server. */
+static const char *mode_of(pgk_ha *ha)
+{
+    static const pgk_uuid nobody;
+    pgk_election *election = NULL;
+    const pgk_contender contender = {
+        .size = sizeof(contender), .grant = ignore_grant, .revoke = ignore_grant};
+    assert_int_equal(pgk_ha_election(ha, "dispatcher", &election, NULL), PGK_OK);
+    assert_int_equal(pgk_election_start(election, &contender, NULL), PGK_OK);
+    bool fixed = pgk_election_has_leadership(election, &nobody);
+    bool embedded = pgk_embedded_grant("/default", "dispatcher", NULL) == PGK_OK;
+    pgk_election_free(election);
+    return fixed ? "standalone" : embedded ? "embedded" : "";
+}
+
+static void test_open__each_type__is_a_mode(void **state)
+{
+    static const char *const cases[][3] = {/* type, as it is opened, or embedded */
+                                           {"none", "standalone", "embedded"},
+                                           {"standalone", "standalone", "standalone"},
+                                           {"EMBEDDED", "embedded", "embedded"}};
+    pgk_config *config = *state;
+    pgk_error err;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        pgk_ha *ha = NULL;
+        assert_int_equal(pgk_config_set(config, "high-availability.type", cases[i][0], &err),
+                         PGK_OK);
+        assert_int_equal(pgk_ha_open(config, &ha, &err), PGK_OK);
+        assert_string_equal(mode_of(ha), cases[i][1]);
+        pgk_ha_free(ha);
+        assert_int_equal(pgk_ha_open_or_embedded(config, &ha, &err), PGK_OK);
+        assert_string_equal(mode_of(ha), cases[i][2]);
+        pgk_ha_free(ha);
+    }
+}
+
+/* Where the leaders are fixed, whoever asks for it is told that they are nowhere. */
+static void test_open__resolving__needs_an_address_when_leaders_are_fixed(void **state)
+{
+    pgk_config *config = *state;
+    pgk_ha *ha = NULL;
+    pgk_error err;
+    assert_int_equal(pgk_config_set(config, "high-availability.type", "none", &err), PGK_OK);
+    assert_int_equal(pgk_ha_open_resolving(config, PGK_RESOLVE_NOTHING, &ha, &err), PGK_ERR_CONFIG);
+    assert_non_null(strstr(err.message, "jobmanager.rpc.address"));
+    assert_int_equal(pgk_ha_open_client_resolving(config, PGK_RESOLVE_NOTHING, &ha, &err),
+                     PGK_ERR_CONFIG);
+    assert_non_null(strstr(err.message, "rest.address"));
+    assert_int_equal(pgk_config_set_job_manager_address(config, "localhost", 6123, &err), PGK_OK);
+    assert_int_equal(pgk_ha_open_resolving(config, PGK_RESOLVE_NAMES, &ha, &err), PGK_OK);
+    pgk_ha_free(ha);
+    ha = NULL;
+    assert_int_equal(pgk_ha_open_client_resolving(config, PGK_RESOLVE_NAMES, &ha, &err), PGK_OK);
+    pgk_ha_free(ha);
+    ha = NULL;
+    assert_int_equal(pgk_config_set(config, "jobmanager.rpc.address", "", &err), PGK_OK);
+    assert_int_equal(pgk_config_set(config, "high-availability.type", "embedded", &err), PGK_OK);
+    assert_int_equal(pgk_ha_open_resolving(config, PGK_RESOLVE_NAMES, &ha, &err), PGK_OK);
+    pgk_ha_free(ha);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -337,6 +407,8 @@ int main(void)
         TEST(test_service__names__stand_for_components_in_any_spelling),
         TEST(test_service__unknown__is_refused_with_the_choices),
         TEST(test_open__null__is_refused_by_all_ways_to_open),
+        TEST(test_open__each_type__is_a_mode),
+        TEST(test_open__resolving__needs_an_address_when_leaders_are_fixed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -263,11 +263,11 @@ static void test_callback__closes_handle_that_another_thread_closes__both_return
     struct stage s;
     stage_open(&s, NULL);
     stage_contend(&s, 0);
-    stage_contend(&s, 1);
     s.a[0].hook = close_handle_when_told;
     s.a[0].hook_kind = TAPE_REVOKE;
     lead(&s);
     STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
+    stage_contend(&s, 1);
     STAGE_WAIT(&s, 1, TAPE_GRANT, 1);
     pgk_uuid session = s.a[0].session_id;
     atomic_store(&released, 0);

@@ -164,9 +164,6 @@ struct rows {
     struct pieces pieces;
 };
 
-/* Columns of sql/job_result/list.sql that are named more than once. */
-enum { ACCUMULATORS = 9, PLACE = 12 };
-
 static pgk_status hand_out(void *ctx, const PGresult *result, pgk_error *err)
 {
     const struct rows *rows = ctx;
@@ -182,7 +179,7 @@ static pgk_status hand_out(void *ctx, const PGresult *result, pgk_error *err)
                    .failure = cell_text(result, 0, 7),
                    .format_version = cell_int32(result, 0, 10),
                    .epoch = cell_int64(result, 0, 11)},
-        .accumulators = pieces_bytes(&rows->pieces, result, ACCUMULATORS, 8),
+        .accumulators = pieces_bytes(&rows->pieces, result, 9, 8),
     };
 
     return rows->fn(rows->ctx, &row, err);
@@ -191,9 +188,8 @@ static pgk_status hand_out(void *ctx, const PGresult *result, pgk_error *err)
 static pgk_status list(struct backend *backend, enum result_state state, const pgk_uuid *job_id,
                        result_row_fn fn, void *ctx, pgk_error *err)
 {
-    struct rows rows = {.fn = fn,
-                        .ctx = ctx,
-                        .pieces = {.place_column = PLACE, .count = 1, .columns = {ACCUMULATORS}}};
+    struct rows rows = {
+        .fn = fn, .ctx = ctx, .pieces = {.place_column = 12, .count = 1, .columns = {9}}};
     struct work work;
 
     work_begin(&work, STMT_JOB_RESULT_LIST);

@@ -171,6 +171,8 @@ bool listen_collect(struct backend *backend, bool watches, struct text_array *gr
                     struct text_array *components);
 /* [lock] Tells the rules what was read of our groups, and has changed records put back. */
 void listen_apply_groups(struct backend *backend, const PGresult *rows);
+/* The same with what is followed, of the answer that the listener session has. */
+void listen_apply(struct backend *backend);
 void listen_step(struct backend *backend);
 int64_t listen_next_ns(const struct backend *backend);
 

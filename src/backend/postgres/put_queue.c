@@ -128,11 +128,8 @@ static pgk_status run_together(struct backend *backend, struct put_request *cons
         for (int i = 1; i < 5; i++) {
             work_bytes(&work, arrays[i], lengths[i]);
         }
-        /* One transaction: what is true of the first is true of all. */
-        work.settle = (struct settle){.rule = SETTLE_FOUND_IS_DONE,
-                                      .what = "job_graph",
-                                      .job_id = *puts[0]->job_id,
-                                      .op_id = puts[0]->write->op_id};
+        /* One transaction, but some of it may have met a graph that is not theirs: each is looked for. */
+        work.settle.rule = SETTLE_BY_CALLER;
         status = work_write(backend, &work, ret_answer, err);
     }
     for (int i = 0; i < 5; i++) {
@@ -159,6 +156,23 @@ static bool may_be_one(pgk_status status, const pgk_error *error)
                                            status != PGK_ERR_OUTCOME_UNKNOWN);
 }
 
+/* Sent, no answer, and leadership has passed on since: was this one of those that were done? */
+static pgk_status settle_one(struct backend *backend, const struct put_request *put,
+                             int64_t deadline_ns, pgk_error *err)
+{
+    const struct settle settle = {
+        .what = "job_graph", .job_id = *put->job_id, .op_id = put->write->op_id};
+    bool found = false;
+    pgk_status status = work_find(backend, &settle, deadline_ns, &found, err);
+    if (status != PGK_OK || !found) {
+        status = error_set(err, PGK_ERR_OUTCOME_UNKNOWN, ORIGIN,
+                           "it was sent and no answer came; leadership has passed on since, so it "
+                           "was not sent again, and it was not found as it was sent");
+        err->flags |= PGK_ERROR_OUTCOME_UNKNOWN | PGK_ERROR_RETRYABLE;
+    }
+    return status;
+}
+
 /* Sets status and error of all; answers how that leaves them. */
 static enum put_state write_together(struct backend *backend, struct put_request *const *puts,
                                      size_t count)
@@ -171,7 +185,9 @@ static enum put_state write_together(struct backend *backend, struct put_request
         struct put_request *put = puts[i];
         put->status = status;
         put->error = error;
-        if (status == PGK_OK && !answer.settled && !is_among(answer.result, &put->write->op_id)) {
+        if (status == PGK_OK && answer.settled) {
+            put->status = settle_one(backend, put, puts[0]->deadline_ns, &put->error);
+        } else if (status == PGK_OK && !is_among(answer.result, &put->write->op_id)) {
             put->status = put_refused(put, answer.resent, &put->error);
         }
     }

@@ -296,25 +296,29 @@ static pgk_status end_former(struct attempts *a, pgk_error *err)
     return PGK_OK;
 }
 
-/* Is what the write would have made, or taken away, there? */
-static pgk_status look(struct attempts *a, bool *ret_found, pgk_error *err)
+pgk_status work_find(struct backend *backend, const struct settle *settle, int64_t deadline_ns,
+                     bool *ret_found, pgk_error *err)
 {
-    const struct settle *settle = &a->work->settle;
     struct work work;
     struct former unused;
     bool sent;
     AUTO_RESULT *result = NULL;
     work_begin(&work, STMT_SETTLE);
     work_text(&work, settle->what);
-    work_text(&work, a->backend->settings->cluster_id);
+    work_text(&work, backend->settings->cluster_id);
     work_uuid(&work, &settle->job_id);
     work_int64(&work, settle->checkpoint_id);
     work_uuid(&work, settle->rule == SETTLE_ABSENT_IS_DONE ? NULL : &settle->op_id);
-    pgk_status status = run_once(a->backend, &work, a->deadline_ns, &result, &unused, &sent, err);
+    pgk_status status = run_once(backend, &work, deadline_ns, &result, &unused, &sent, err);
     if (status == PGK_OK) {
         *ret_found = cell_bool(result, 0, 0);
     }
     return status;
+}
+
+static pgk_status look(struct attempts *a, bool *ret_found, pgk_error *err)
+{
+    return work_find(a->backend, &a->work->settle, a->deadline_ns, ret_found, err);
 }
 
 static pgk_status fenced_meanwhile(const struct attempts *a, pgk_error *err)
@@ -332,6 +336,10 @@ static pgk_status settle_refused(struct attempts *a, pgk_error *err)
     bool found = false;
     if (a->work->settle.rule == SETTLE_NEVER) {
         return fenced_meanwhile(a, err);
+    }
+    if (a->work->settle.rule == SETTLE_BY_CALLER) {
+        a->answer.settled = true;
+        return PGK_OK;
     }
     pgk_status status = look(a, &found, err);
     if (status != PGK_OK) {

@@ -21,7 +21,8 @@ enum settle_rule {
     SETTLE_FOUND_IS_DONE,     /* op_id is the write's own */
     SETTLE_NOTED,             /* the statement notes op_id, the write's own, in applied_write */
     SETTLE_FOUND_IS_NOT_DONE, /* op_id is of what the write takes away */
-    SETTLE_ABSENT_IS_DONE     /* it takes away whatever is there; never sent again */
+    SETTLE_ABSENT_IS_DONE,    /* it takes away whatever is there; never sent again */
+    SETTLE_BY_CALLER /* several writes in one: "settled" means that the caller looks for each */
 };
 
 struct settle {
@@ -73,6 +74,10 @@ struct work_answer {
     bool settled;     /* done, as reading back has shown */
     bool resent;      /* an earlier attempt may have been done: what is missing may be its doing */
 };
+
+/* Is what a write of that job and op_id would have made there? One look, no second attempt. */
+pgk_status work_find(struct backend *backend, const struct settle *settle, int64_t deadline_ns,
+                     bool *ret_found, pgk_error *err);
 
 /*
  * Runs a write whose op_id makes it safe to repeat. When an answer is lost the session is ended on

@@ -1,5 +1,6 @@
 -- Everything in a schema, one row per object: kind, name, definition, with the schema's own name left out, so that two
--- schemas can be compared. search_path must be that schema: names are then printed without it. $1 schema. Read only.
+-- schemas can be compared. search_path must be that schema: names are then printed without it. $1 schema, $2 tables that are to be shown
+-- as unlogged, or NULL: those that are. Read only.
 WITH ns AS (SELECT oid, nspname FROM pg_namespace WHERE nspname = $1::text),
 rel AS (SELECT c.* FROM pg_class c JOIN ns ON ns.oid = c.relnamespace),
 fun AS (SELECT p.*, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' AS signature
@@ -10,7 +11,8 @@ object (kind, name, definition) AS (
            r.relname::text,
            concat_ws('; ', CASE WHEN r.relkind IN ('v', 'm') THEN pg_get_viewdef(r.oid, true) END,
                      array_to_string(r.reloptions, ', '),
-                     CASE r.relpersistence WHEN 'u' THEN 'unlogged' WHEN 't' THEN 'temporary' END,
+                     CASE WHEN CASE WHEN $2::text[] IS NULL THEN r.relpersistence = 'u' ELSE r.relname = ANY ($2::text[]) END
+                          THEN 'unlogged' END,
                      CASE WHEN r.relrowsecurity THEN 'row security' END)
       FROM rel r WHERE r.relkind NOT IN ('i', 'I', 't')
     UNION ALL

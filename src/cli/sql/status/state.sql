@@ -60,10 +60,9 @@ SELECT $1::text AS cluster_id, d.level, d.words, t.groups, t.led, t.in_grace, t.
        coalesce(s.graphs, 0) AS graphs, coalesce(s.graph_bytes, 0) AS graph_bytes, coalesce(s.running, 0) AS running,
        coalesce(s.done, 0) AS done, coalesce(s.dirty_results, 0) AS dirty_results, coalesce(s.clean_results, 0) AS clean_results,
        coalesce(s.checkpoints, 0) AS checkpoints, coalesce(s.discarding, 0) AS discarding, coalesce(s.retained, 0) AS retained,
-       coalesce(s.metadata_bytes, 0) AS metadata_bytes, b.blobs, b.blob_bytes,
+       coalesce(s.metadata_bytes, 0) AS metadata_bytes, coalesce(s.blobs, 0) AS blobs, coalesce(s.blob_bytes, 0) AS blob_bytes,
        v.version AS server_version, v.in_recovery, v.read_only,
        to_char(v.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS server_started_at, m.schema_version
   FROM total t CROSS JOIN server v CROSS JOIN verdict d CROSS JOIN schema_meta m
- CROSS JOIN (SELECT count(*) AS blobs, coalesce(sum(x.size), 0)::bigint AS blob_bytes FROM stat_blobs x WHERE x.cluster_id = $1::text) b
   LEFT JOIN stat_pauses p ON p.cluster_id = $1::text
   LEFT JOIN stat_summary s ON s.cluster_id = $1::text

@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# The three verbs that an operator asks at night, in each state, driven with real processes: `status --check`, `doctor` and
+# `top` say the same of it, and the truth. A standby, a promoted server and a lost synchronous standby are in
+# tests/faults/test_operator.c; the rest of what the verbs print in operations.sh.
+. "$(dirname "$0")/lib/common.sh"
+
+# state NAME CHECK_CODE CHECK_WORDS DOCTOR_CODE DOCTOR_LINE TOP_CODE TOP_WORDS: DOCTOR_LINE is a pattern of the csv. Changes
+# of state take a moment, so the first is waited for.
+says() { "$PGK_TEST_COMMAND" status --check 2>/dev/null | grep -qF -- "$1"; }
+state() {
+    local name=$1
+    until_true 20 says "$3"
+    expect "$2" status --check
+    [ "$(wc -l <"$work/out")" = 1 ] || failed "$name: not one line"
+    stdout_has "$3"
+    expect "$4" doctor --format csv
+    grep -qE -- "$5" "$work/out" || failed "$name: doctor has no $5"
+    expect "$6" top --once --columns 160
+    cat "$work/err" >>"$work/out"
+    stdout_has "$7"
+    echo "$name"
+}
+leads() { [ "$("$PGK_TEST_COMMAND" leader dispatcher 2>/dev/null)" = "$1" ]; }
+
+# The schema.
+missing='CRITICAL: the schema is missing, too old or too new'
+state 'no schema' 2 "$missing" 6 '^schema,fail' 6 'has no pgkeeper schema'
+expect 0 migrate up --to 1
+state 'schema too old' 2 "$missing" 6 '^schema,fail' 6 'at version 1, this command needs'
+expect 0 migrate up
+value "UPDATE pgkeeper.schema_meta SET min_client_schema = 999" >/dev/null
+state 'schema too new' 2 "$missing" 6 '^schema,fail' 6 'install a newer pgkeeper'
+value "UPDATE pgkeeper.schema_meta SET min_client_schema = 1" >/dev/null
+
+# Contenders.
+state 'nobody ever' 2 'CRITICAL: nobody has ever contended' 1 '^leaders,fail,.*nobody has ever' 0 'CRITICAL: nobody has ever contended'
+contend alice dispatcher --address alice:1; alice=$pid
+until_true 20 leads alice:1
+state 'one contender' 1 'WARNING: too few standbys of group "master"; group "master" led by "alice"' \
+    0 '^leaders,warn,.*too few standbys' 0 'WARNING: too few standbys'
+contend bob dispatcher --address bob:2; bob=$pid
+state 'two contenders' 0 'OK: group "master" led by "alice" (epoch 1.1); 1 standby' 0 '^leaders,ok,.*led by ""alice""' 0 'OK: group "master" led by "alice"'
+
+# The leader stopped: its session ends after a while, and the other leads. It comes back as a standby.
+kill -STOP "$alice"
+state 'leader stopped' 1 'WARNING: too few standbys of group "master"; group "master" led by "bob" (epoch 1.2)' \
+    0 '^leaders,warn,.*led by ""bob""' 0 'led by "bob" (epoch 1.2)'
+kill -CONT "$alice"
+state 'it goes on' 0 'OK: group "master" led by "bob" (epoch 1.2); 1 standby' 0 '^leaders,ok,' 0 'OK: group'
+# Its session ended by force: no standby is missing for long.
+expect 0 kick dispatcher --yes
+state 'leader kicked' 0 '(epoch 1.3); 1 standby' 0 '^leaders,ok,' 0 '(epoch 1.3); 1 standby'
+expect 0 resign dispatcher
+state 'leader resigned' 0 '(epoch 1.4); 1 standby' 0 '^leaders,ok,' 0 '(epoch 1.4); 1 standby'
+
+# Paused, with a leader and without.
+expect 0 pause --reason drill
+state 'paused' 1 'WARNING: elections paused since ' 0 '^elections,warn,.*paused by .* \(drill\)' 0 'WARNING: elections paused since '
+kill -KILL "$alice" "$bob"
+state 'leader dead, paused' 2 'CRITICAL: no leader of group "master"; elections paused since ' \
+    1 '^elections,fail,.*1 of 1 groups without a leader' 0 'CRITICAL: no leader of group "master"; elections paused'
+expect 0 resume
+state 'leader dead, nobody there' 2 'CRITICAL: no leader of group "master"' 1 '^leaders,fail,.*no leader' 0 'CRITICAL: no leader of group "master"'
+
+# In its grace: after that unclean end an exclusive leader waits.
+PGKEEPER_HIGH_AVAILABILITY_POSTGRES_GRACE='30 s' contend carol dispatcher --take-over exclusive --address carol:3; carol=$pid
+state 'leader in its grace' 1 'WARNING: leader in its grace of group "master"' 0 '^leaders,warn,.*in its grace' 0 'WARNING: leader in its grace'
+stop "$carol" 0
+# Given up within it, and then given up for good: nobody contends. The one before is not there to be waited for.
+contend dave dispatcher --address dave:4; dave=$pid
+until_true 20 leads dave:4
+state 'led again' 1 'led by "dave"' 0 '^leaders,warn,' 0 'led by "dave"'
+
+# A stranger holds the lock of another group: nobody leads it.
+contend erin other --group other --address erin:5; erin=$pid
+state 'two groups' 1 'WARNING: too few standbys of group "master", "other"' 0 '^leaders,warn,' 0 'too few standbys of group "master", "other"'
+stop "$erin" 0
+mkfifo "$work/stranger"
+PGAPPNAME=stranger psql --no-psqlrc --quiet --tuples-only --no-align <"$work/stranger" >"$work/stranger.out" &
+children+=($!)
+exec 7>"$work/stranger"
+echo "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.leadership'), id), 'ready' FROM pgkeeper.leadership WHERE group_name = 'other';" >&7
+until_true 20 grep -q ready "$work/stranger.out"
+state 'lock held by a stranger' 1 'led by "dave"' 1 '^locks,fail,.*stranger' 0 'led by "dave"'
+exec 7>&-
+
+# Read-only.
+value "ALTER DATABASE postgres SET default_transaction_read_only = on" >/dev/null
+state 'read-only' 2 'CRITICAL: the database is read-only: nobody can take over or write' 1 '^recovery,fail,.*default_transaction_read_only' \
+    0 'CRITICAL: the database is read-only'
+PGOPTIONS='-c default_transaction_read_only=off' value "ALTER DATABASE postgres RESET default_transaction_read_only" >/dev/null
+
+# Behind a transaction pooler: what it reads is true, and doctor says that a master needs more.
+if [ -x /usr/sbin/pgbouncer ]; then
+    port=$((20000 + $$ % 20000))
+    printf '[databases]\n* = host=%s port=%s user=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %s\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n' \
+        "$PGHOST" "$PGPORT" "$PGUSER" "$port" >"$PGHOST/states.ini"
+    chmod 0644 "$PGHOST/states.ini"
+    as_server=()
+    [ "$(id -u)" = 0 ] && as_server=(setpriv --reuid "$(stat -c %u "$PGHOST")" --regid "$(stat -c %g "$PGHOST")" --clear-groups)
+    "${as_server[@]}" /usr/sbin/pgbouncer -q "$PGHOST/states.ini" >/dev/null 2>&1 &
+    children+=($!)
+    pooled() { psql --no-psqlrc --quiet -d "host=127.0.0.1 port=$port" -c 'SELECT 1'; }
+    until_true 20 pooled
+    direct=$PGHOST:$PGPORT
+    export PGHOST=127.0.0.1 PGPORT=$port
+    state 'pooler' 1 'led by "dave"' 1 '^pooler,fail,' 0 'led by "dave"'
+    export PGHOST=${direct%:*} PGPORT=${direct##*:}
+fi
+
+# Given up: nobody contends. Then the database goes.
+stop "$dave" 0
+state 'nobody contends' 2 'CRITICAL: nobody contends in cluster' 1 '^leaders,fail,.*nobody contends' 0 'CRITICAL: nobody contends'
+kill -INT "$PGSERVER_PID"
+state 'database down' 2 'CRITICAL: the database cannot be reached' 3 '^connection,fail' 3 'pgkeeper top: connection to server'
