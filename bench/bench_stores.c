@@ -39,6 +39,11 @@ static void on_revoke(void *user, const pgk_uuid *session_id, int64_t epoch)
     }
 }
 
+const char *transport(const PGconn *conn)
+{
+    return PQhost(conn)[0] == '/' ? "unix socket" : "TCP loopback";
+}
+
 void leader_open(struct leader *leader, int connections)
 {
     const pgk_contender contender = {

@@ -28,6 +28,9 @@ void leader_open(struct leader *leader, int connections);
 void leader_close(struct leader *leader);
 void check(pgk_status status, const pgk_error *err, const char *what);
 
+/* How the server is reached, in words. */
+const char *transport(const PGconn *conn);
+
 /* Bytes that do not compress; static, the same at each call. */
 const void *random_bytes(size_t length);
 

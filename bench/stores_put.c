@@ -82,6 +82,7 @@ static void measure_one(struct putter *raw, struct putter *keeper, enum kind kin
 {
     static struct stats floor;
     static struct stats stats;
+    char title[96];
 
     floor.count = stats.count = 0;
     raw->kind = keeper->kind = kind;
@@ -89,8 +90,9 @@ static void measure_one(struct putter *raw, struct putter *keeper, enum kind kin
         sample_block(raw, &floor);
         sample_block(keeper, &stats);
     }
-    stats_print_head(kind == NEW ? "Put of 1 kB, new jobs, 1 thread, unix socket"
-                                 : "Put of 1 kB, replacement, 1 thread, unix socket");
+    snprintf(title, sizeof title, "Put of 1 kB, %s, 1 thread, %s",
+             kind == NEW ? "new jobs" : "replacement", transport(raw->conn));
+    stats_print_head(title);
     stats_print_row("floor: INSERT ... ON CONFLICT", &floor, NULL);
     stats_print_row("pgkeeper", &stats, &floor);
 }
@@ -146,9 +148,9 @@ static void measure_many(struct putter *raw, struct putter *keeper, enum kind ki
         floor += run_block(raw, kind);
         rate += run_block(keeper, kind);
     }
-    printf("\nPuts of 1 kB per second, %s, %d threads, unix socket, %d s each\n"
+    printf("\nPuts of 1 kB per second, %s, %d threads, %s, %d s each\n"
            "  %-34s %8.0f\n  %-34s %8.0f  x%.2f\n",
-           kind == NEW ? "new jobs" : "replacement", THREADS, seconds,
+           kind == NEW ? "new jobs" : "replacement", THREADS, transport(raw->conn), seconds,
            "floor: INSERT ... ON CONFLICT", floor / seconds, "pgkeeper", rate / seconds,
            rate / floor);
     fflush(stdout);

@@ -114,8 +114,8 @@ static void measure_size(PGconn *conn, int64_t jobs, int64_t bytes, int rounds)
         }
     }
     leader_close(&leader);
-    snprintf(title, sizeof title, "Recovery of %lld jobs of %lld kB, unix socket", (long long)jobs,
-             (long long)(bytes / KB));
+    snprintf(title, sizeof title, "Recovery of %lld jobs of %lld kB, %s", (long long)jobs,
+             (long long)(bytes / KB), transport(conn));
     stats_print_head(title);
     stats_print_row("floor: SELECT job_id, graph", &floor, NULL);
     stats_print_row("pgk_job_graphs_recover_all", &graphs, &floor);
@@ -164,12 +164,42 @@ static int64_t reset_peak(void)
     return process_bytes("VmRSS");
 }
 
-static void print_growth(const char *name, int64_t before)
+static void print_growth(const char *name, int64_t before, int64_t payload)
 {
     const double growth = (double)(process_bytes("VmHWM") - before) / MB;
 
-    printf("  %-34s %8.1f %8.1f\n", name, growth, growth - (double)HUGE_BYTES / MB);
+    printf("  %-34s %8.1f %8.1f\n", name, growth, growth - (double)payload / MB);
     fflush(stdout);
+}
+
+static void put_graph(struct leader *leader, size_t bytes)
+{
+    pgk_uuid job_id;
+    pgk_error err;
+
+    pgk_uuid_new(&job_id);
+    check(pgk_job_graphs_put(leader->graphs, &job_id, random_bytes(bytes), bytes, &err), &err,
+          "put");
+}
+
+/* The caller's bytes are resident before. */
+static void measure_put_memory(struct leader *leader, size_t bytes)
+{
+    PGconn *raw;
+    pgk_uuid job_id;
+    int64_t before;
+
+    printf("\nMemory of a put of %zu MiB, beside the caller's bytes\n  %-34s %8s %8s\n", bytes / MB,
+           "MiB", "growth", "above it");
+    before = reset_peak();
+    put_graph(leader, bytes);
+    print_growth("pgk_job_graphs_put", before, (int64_t)bytes);
+    raw = raw_open();
+    pgk_uuid_new(&job_id);
+    before = reset_peak();
+    raw_put(raw, &job_id, random_bytes(bytes), bytes);
+    print_growth("raw INSERT ... ON CONFLICT", before, (int64_t)bytes);
+    PQfinish(raw);
 }
 
 void measure_memory(void)
@@ -180,29 +210,24 @@ void measure_memory(void)
 
     leader_open(&leader, 4);
     random_bytes(HUGE_BYTES);
-    before = reset_peak(); /* the payload is there: what a put takes above it */
+    raw_table(conn);
+    measure_put_memory(&leader, 64 * MB);
+    measure_put_memory(&leader, HUGE_BYTES);
+    bench_sql(conn, "TRUNCATE pgkeeper.job_graph, public.raw_graph");
     for (int i = 0; i < HUGE_JOBS; i++) {
-        pgk_uuid job_id;
-        pgk_error err;
-
-        pgk_uuid_new(&job_id);
-        check(
-            pgk_job_graphs_put(leader.graphs, &job_id, random_bytes(HUGE_BYTES), HUGE_BYTES, &err),
-            &err, "put");
+        put_graph(&leader, HUGE_BYTES);
     }
-    printf("\nMemory of %d puts of %d MiB, above the payload: %.1f MiB\n", HUGE_JOBS,
-           HUGE_BYTES / MB, (double)(process_bytes("VmHWM") - before) / MB);
     printf("\nMemory of a recovery of %d jobs of %d MiB\n  %-34s %8s %8s\n", HUGE_JOBS,
            HUGE_BYTES / MB, "MiB", "growth", "above a graph");
     before = reset_peak();
     expect(recover_graphs(&leader), HUGE_JOBS, HUGE_BYTES);
-    print_growth("pgk_job_graphs_recover_all", before);
+    print_growth("pgk_job_graphs_recover_all", before, HUGE_BYTES);
     before = reset_peak();
     expect(recover_jobs(&leader), HUGE_JOBS, HUGE_BYTES);
-    print_growth("pgk_ha_recover", before);
+    print_growth("pgk_ha_recover", before, HUGE_BYTES);
     before = reset_peak();
     expect(read_raw(conn), HUGE_JOBS, HUGE_BYTES);
-    print_growth("raw SELECT job_id, graph", before);
+    print_growth("raw SELECT job_id, graph", before, HUGE_BYTES);
     leader_close(&leader);
     PQfinish(conn);
 }

@@ -10,12 +10,15 @@
 
 static size_t bucket_of(const struct graph_set *set, const pgk_uuid *job_id)
 {
-    uint64_t hash = 0;
+    uint64_t words[2];
 
+    _Static_assert(sizeof(words) == sizeof(job_id->bytes), "an id is two words");
+    memcpy(words, job_id->bytes, sizeof(words));
     /* People choose ids too: all bytes count. */
-    for (size_t i = 0; i < sizeof(job_id->bytes); i++) {
-        hash = (hash ^ job_id->bytes[i]) * UINT64_C(1099511628211);
-    }
+    uint64_t hash = (words[0] ^ words[0] >> 32) * UINT64_C(0x9e3779b97f4a7c15);
+
+    hash = (hash ^ hash >> 29 ^ words[1]) * UINT64_C(0xbf58476d1ce4e5b9);
+    hash = (hash ^ hash >> 32) * UINT64_C(0x94d049bb133111eb);
     return (size_t)(hash ^ hash >> 32) & (set->bucket_count - 1);
 }
 
@@ -89,7 +92,8 @@ struct graph_entry *graph_set_find(const struct graph_set *set, const pgk_uuid *
 {
     struct graph_entry *entry = LIST_FIRST(&set->buckets[bucket_of(set, job_id)]);
 
-    while (entry != NULL && pgk_uuid_compare(&entry->job_id, job_id) != 0) {
+    /* Not by pgk_uuid_compare(): a recovery comes here for each job, and equality needs no call. */
+    while (entry != NULL && memcmp(&entry->job_id, job_id, sizeof(*job_id)) != 0) {
         entry = LIST_NEXT(entry, chain);
     }
     return entry;
@@ -194,10 +198,15 @@ void graph_set_unclaim(struct graph_set *set, uint64_t mark)
 void graph_set_release(struct graph_set *set, struct graph_entry *entry)
 {
     entry->released = set->recovering > 0 ? ++set->clock : 0;
+    set->released = set->recovering > 0 ? set->clock : set->released;
 }
 
 size_t graph_set_released(const struct graph_set *set, uint64_t mark, pgk_uuid **ret_ids)
 {
+    *ret_ids = NULL;
+    if (set->released <= mark) {
+        return 0;
+    }
     pgk_uuid *ids = calloc(set->count + 1, sizeof(*ids));
     size_t count = 0;
 

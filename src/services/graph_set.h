@@ -44,6 +44,7 @@ struct graph_set {
     uint64_t mark;      /* when the read under way began */
     int recovering;     /* recoveries of all that are under way */
     uint64_t recovered; /* when the last one ended */
+    uint64_t released;  /* when one was released during such a one; 0: never */
 };
 
 /* PGK_ERR_NO_MEMORY. */

@@ -171,8 +171,16 @@ struct rows {
     const pgk_uuid *job_id; /* NULL: the first column is the job's */
     checkpoint_row_fn fn;
     void *ctx;
-    struct pieces pieces; /* of a list */
+    struct pieces pieces;
 };
+
+/* Columns of sql/checkpoint/list.sql; those of discarding.sql have the job before and the write at the end. */
+enum { ID, KIND, RETENTION, COMPLETED, EPOCH, SHA256, METADATA, POINTER, LIST_PLACE };
+enum { DISCARDING_OP = LIST_PLACE + 1, DISCARDING_PLACE };
+#define METADATA_PIECES(place, metadata)                                                           \
+    {                                                                                              \
+        .place_column = (place), .count = 1, .columns = {(metadata) }                              \
+    }
 
 static pgk_status hand_out(void *ctx, const PGresult *result, pgk_error *err)
 {
@@ -181,17 +189,17 @@ static pgk_status hand_out(void *ctx, const PGresult *result, pgk_error *err)
     struct checkpoint_row row = {
         .checkpoint = {.size = sizeof(row.checkpoint),
                        .job_id = rows->job_id == NULL ? cell_uuid(result, 0, 0) : *rows->job_id,
-                       .checkpoint_id = cell_int64(result, 0, at),
-                       .kind = store_checkpoint_kind(cell_text(result, 0, at + 1)),
-                       .retention = store_retention(cell_text(result, 0, at + 2)),
-                       .completed_ms = cell_int64(result, 0, at + 3),
-                       .epoch = cell_int64(result, 0, at + 4),
-                       .pointer = cell_text(result, 0, at + 7)},
-        .content = pieces_bytes(&rows->pieces, result, at + 6, at + 5),
+                       .checkpoint_id = cell_int64(result, 0, at + ID),
+                       .kind = store_checkpoint_kind(cell_text(result, 0, at + KIND)),
+                       .retention = store_retention(cell_text(result, 0, at + RETENTION)),
+                       .completed_ms = cell_int64(result, 0, at + COMPLETED),
+                       .epoch = cell_int64(result, 0, at + EPOCH),
+                       .pointer = cell_text(result, 0, at + POINTER)},
+        .content = pieces_bytes(&rows->pieces, result, at + METADATA, at + SHA256),
     };
 
     if (rows->job_id == NULL) {
-        row.op_id = cell_uuid(result, 0, at + 8);
+        row.op_id = cell_uuid(result, 0, DISCARDING_OP);
     }
 
     return rows->fn(rows->ctx, &row, err);
@@ -200,10 +208,8 @@ static pgk_status hand_out(void *ctx, const PGresult *result, pgk_error *err)
 static pgk_status list(struct backend *backend, const pgk_uuid *job_id, bool only_latest,
                        checkpoint_row_fn fn, void *ctx, pgk_error *err)
 {
-    struct rows rows = {.job_id = job_id,
-                        .fn = fn,
-                        .ctx = ctx,
-                        .pieces = {.place_column = 8, .count = 1, .columns = {6}}};
+    struct rows rows = {
+        .job_id = job_id, .fn = fn, .ctx = ctx, .pieces = METADATA_PIECES(LIST_PLACE, METADATA)};
     struct work work;
 
     work_begin(&work, STMT_CHECKPOINT_LIST);
@@ -238,10 +244,12 @@ static pgk_status discarding(struct backend *backend, const pgk_token *token,
                              int64_t last_checkpoint_id, int limit, checkpoint_row_fn fn, void *ctx,
                              pgk_error *err)
 {
-    struct rows rows = {.fn = fn, .ctx = ctx};
+    struct rows rows = {
+        .fn = fn, .ctx = ctx, .pieces = METADATA_PIECES(DISCARDING_PLACE, METADATA + 1)};
     struct work work;
 
     work_begin(&work, STMT_CHECKPOINT_DISCARDING);
+    work.pieces = &rows.pieces;
     work_text(&work, backend->settings->cluster_id);
     work_uuid(&work, job_id);
     work_uuid(&work, last_job_id);

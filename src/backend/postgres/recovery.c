@@ -10,30 +10,37 @@
 
 /* Columns; those of one name mean something else in another kind of row. */
 enum {
-    KIND,
     JOB,
     STATUS,
     NAME,
     FAILURE,
     FORMAT,
     RUNTIME,
-    STARTED,
-    ENDED,
     EPOCH,
     SHA256,
     BYTES,
     REQUIREMENTS_SHA256,
     REQUIREMENTS,
     OP,
-    CHECKPOINT_ID,
-    COMPLETED,
+    STARTED,
+    ENDED,
     CHECKPOINT_EPOCH,
     CHECKPOINT_SHA256,
     METADATA,
     CREATED,
     PLACE
 };
-enum { CHECKPOINT_KIND = STATUS, RETENTION, POINTER, VERSION = RUNTIME, NEXT_ID };
+enum {
+    CHECKPOINT_KIND = STATUS,
+    RETENTION,
+    POINTER,
+    VERSION,
+    NEXT_ID,
+    CHECKPOINT_ID = STARTED,
+    COMPLETED
+};
+/* What the counter of a job issues first. */
+#define FIRST_ID 1
 
 struct handing_out {
     const struct recovery_sink *sink;
@@ -45,22 +52,23 @@ static int64_t time_or_none(const PGresult *row, int column)
     return PQgetisnull(row, 0, column) ? -1 : cell_int64(row, 0, column);
 }
 
-static pgk_status hand_out_result(const struct recovery_sink *sink, const PGresult *row,
+static pgk_status hand_out_result(const struct handing_out *out, const PGresult *row,
                                   pgk_error *err)
 {
+    const struct recovery_sink *sink = out->sink;
     struct result_row result = {
         .result = {.size = sizeof(result.result),
                    .job_id = cell_uuid(row, 0, JOB),
                    .status = store_job_status(cell_text(row, 0, STATUS)),
                    .job_name = cell_text(row, 0, NAME),
                    .failure = cell_text(row, 0, FAILURE),
-                   .format_version = cell_int32(row, 0, FORMAT),
+                   .format_version = (int32_t)cell_int64(row, 0, FORMAT),
                    .net_runtime_ms = cell_int64(row, 0, RUNTIME),
                    .started_ms = time_or_none(row, STARTED),
                    .ended_ms = time_or_none(row, ENDED),
                    .epoch = cell_int64(row, 0, EPOCH),
                    .dirty = true},
-        .accumulators = cell_bytes(row, 0, BYTES, SHA256),
+        .accumulators = pieces_bytes(&out->pieces, row, BYTES, SHA256),
     };
     return sink->result(sink->ctx, &result, err);
 }
@@ -91,19 +99,19 @@ static pgk_status hand_out_job(const struct handing_out *out, const PGresult *ro
     if (checkpointed) {
         checkpoint = checkpoint_of(&out->pieces, row);
     }
-    return sink->job(sink->ctx, &graph, checkpointed ? &checkpoint : NULL,
-                     cell_int64(row, 0, NEXT_ID), err);
+    int64_t next_id = PQgetisnull(row, 0, NEXT_ID) ? FIRST_ID : cell_int64(row, 0, NEXT_ID);
+    return sink->job(sink->ctx, &graph, checkpointed ? &checkpoint : NULL, next_id, err);
 }
 
 static pgk_status hand_out(void *ctx, const PGresult *row, pgk_error *err)
 {
     const struct handing_out *out = ctx;
     const struct recovery_sink *sink = out->sink;
-    if (cell_is(row, 0, KIND, "result")) {
-        return hand_out_result(sink, row, err);
-    }
-    if (cell_is(row, 0, KIND, "job")) {
+    if (!PQgetisnull(row, 0, OP)) {
         return hand_out_job(out, row, err);
+    }
+    if (!PQgetisnull(row, 0, FORMAT)) {
+        return hand_out_result(out, row, err);
     }
     struct checkpoint_row checkpoint = checkpoint_of(&out->pieces, row);
     return sink->discard(sink->ctx, &checkpoint, err);

@@ -29,8 +29,7 @@ struct stream {
 static pgk_status next(struct stream *stream, PGresult **ret_result, pgk_error *err)
 {
     int64_t pause_ns = stream->backend->settings->statement_timeout_ms * NS_PER_MS;
-    return work_link_next(stream->link, stream->what, clock_now_ns() + pause_ns, pause_ns,
-                          ret_result, err);
+    return work_link_next(stream->link, stream->what, 0, pause_ns, ret_result, err);
 }
 
 /* The settings' result and the NULL after it; then what comes is row by row. */

@@ -75,6 +75,9 @@ pgk_status work_link_next(const struct link *link, const char *what, int64_t dea
             *ret_result = PQgetResult(link->conn);
             return PGK_OK;
         }
+        if (deadline_ns == 0) {
+            deadline_ns = clock_now_ns() + pause_ns;
+        }
         pgk_status status = link_wait_socket(link, flushed > 0, -1, deadline_ns, err);
         if (status != PGK_OK) {
             return error_wrap(err, status, "%s", what);

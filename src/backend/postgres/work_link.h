@@ -37,8 +37,8 @@ bool work_link_send_one(const struct link *link, const struct work *work);
 bool work_link_send(const struct link *link, const struct work *work,
                     const struct settings *settings, bool streaming);
 
-/* Waits for the next result (NULL: none any more) until deadline_ns, or for as long as bytes come
- * or go without a pause of pause_ns. */
+/* Waits for the next result (NULL: none any more) until deadline_ns (0: pause_ns from now), or for as
+ * long as bytes come or go without a pause of pause_ns. */
 pgk_status work_link_next(const struct link *link, const char *what, int64_t deadline_ns,
                           int64_t pause_ns, PGresult **ret_result, pgk_error *err);
 
