@@ -35,7 +35,9 @@ loose=$(value "SELECT lo_create(0)")
 value "COMMENT ON LARGE OBJECT $loose IS 'pgkeeper blob, schema pgkeeper'; ALTER LARGE OBJECT $loose OWNER TO pgkeeper_owner"
 
 # verb and arguments | nothing | monitor | operator | application: exit codes, run in this order. 3: not for this role.
-. read -r arguments nothing monitor operator application; do$|' read -r arguments nothing monitor operator application; do
+# The codes are looked up by these names.
+# shellcheck disable=SC2034
+while IFS='|' read -r arguments nothing monitor operator application; do
     # Words and codes are separated by blanks.
     # shellcheck disable=SC2086
     set -- $arguments
