@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every function of the library that talks to the server is called by a test that ctest runs under the application role
-# (postgres.*.application). Those left out need no server.
+# (see tests/CMakeLists.txt). Those left out need no server.
 set -eu
 cd "$PGK_SOURCE_DIR"
 pure='^pgk_(config|uuid|status|token|blob_key|host_port|embedded)_|^pgk_(version|service_component)$'
