@@ -556,6 +556,7 @@ DECLARE
     class    CONSTANT integer := lock_class('leadership');
     timeline CONSTANT bigint := ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint; -- fails in recovery
     free     boolean := false;
+    locked   boolean := false; -- the group's row is
     hasty    boolean;
     before   record;
     moment   timestamptz;
@@ -593,12 +594,14 @@ BEGIN
             END IF;
             IF free AND NOT hasty THEN
                 PERFORM FROM leadership l WHERE l.id = take_over.leadership_id FOR UPDATE; -- to be written: before the fence
+                locked := true;
             END IF;
             IF free AND NOT pg_try_advisory_xact_lock(lock_class('leader'), take_over.leadership_id) THEN
                 PERFORM clear_fence(take_over.leadership_id); -- waits for a release that is being committed, too
             END IF;
         EXCEPTION WHEN lock_not_available OR query_canceled THEN
             free := false; -- what was locked in this block is not any more
+            locked := false;
         END;
         IF NOT free THEN
             outcome := 'busy';
@@ -607,6 +610,9 @@ BEGIN
         END IF;
         EXIT WHEN NOT free;
     END LOOP;
+    IF outcome IS NULL AND NOT hasty AND NOT locked THEN
+        outcome := 'busy'; -- somebody led meanwhile; another try takes the row before the fence
+    END IF;
     IF outcome IS NOT NULL THEN
         RETURN NEXT; RETURN; -- the locks of this transaction end with it
     END IF;

@@ -104,7 +104,7 @@ SELECT w.name, w.role_name, p.oid AS found
                         report_end, rehearse, confirm, withdraw, listen, channel, is_held, is_alive, epoch_text, lock_class,
                         may_write, note_write, claim_graphs, live_owners, live_tenures, job_hex, cleanup_job, cleanup_cluster, blob_store, blob_begin,
                         blob_write, blob_publish, blob_publish_all, blob_leave, blob_read, blob_remove, blob_remove_job,
-                        blob_sweep, blob_orphans, blob_remove_orphans, blob_compress_fast, purge}'::text[]), :'application'
+                        blob_sweep, blob_orphans, blob_remove_orphans, blob_compress_fast}'::text[]), :'application'
         UNION ALL
         SELECT unnest('{is_held, is_alive, unentered_tenures, epoch_text, listen, channel, live_owners, live_tenures, job_hex, blob_orphans}'::text[]), :'monitor'
         UNION ALL

@@ -5,4 +5,6 @@ SELECT set_config('search_path', $1::text, true),
        set_config('synchronous_commit', 'on', true),
        set_config('statement_timeout', '0', true),
        set_config('lock_timeout', $2::text, true),
-       set_config('tcp_user_timeout', '0', true)
+       set_config('tcp_user_timeout', '0', true),
+       -- Not by statistics of when there was little: a recovery would look at all jobs for each job.
+       set_config('enable_nestloop', 'off', true)

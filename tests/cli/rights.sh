@@ -85,9 +85,9 @@ resume                               | 3 | 3 | 0 | 3
 switchover dispatcher --to heir      | 3 | 3 | 0 | 3
 resign dispatcher                    | 3 | 3 | 0 | 3
 kick dispatcher --yes                | 3 | 3 | 0 | 3
-purge results --older-than 0s --yes  | 3 | 3 | 0 | 0
-purge history --older-than 1d --yes  | 3 | 3 | 0 | 0
-purge events --older-than 1d --yes   | 3 | 3 | 0 | 0
+purge results --older-than 0s --yes  | 3 | 3 | 0 | 3
+purge history --older-than 1d --yes  | 3 | 3 | 0 | 3
+purge events --older-than 1d --yes   | 3 | 3 | 0 | 3
 cleanup job $job --yes               | 3 | 3 | 0 | 0
 cleanup cluster --cluster /x --yes   | 3 | 3 | 0 | 0
 migrate status                       | 3 | 0 | 0 | 3

@@ -413,6 +413,60 @@ static void test_recovery__largest_graph__comes_back_and_a_larger_one_is_refused
 #endif
 }
 
+/* Jobs with a counter and a checkpoint each, for generate_series(from, to). */
+static void add_small_jobs(struct fixture *fixture, int from, int to)
+{
+    db_exec(
+        fixture,
+        "WITH n AS (SELECT gen_random_uuid() AS job_id FROM generate_series(%d, %d)),"
+        "     j AS (INSERT INTO pgkeeper.job_graph (cluster_id, job_id, graph, sha256)"
+        "           SELECT '" FIXTURE_CLUSTER "', job_id, 'g', sha256('g') FROM n),"
+        "     c AS (INSERT INTO pgkeeper.checkpoint_counter (cluster_id, job_id, next_id, op_id)"
+        "           SELECT '" FIXTURE_CLUSTER "', job_id, 2, gen_random_uuid() FROM n)"
+        " INSERT INTO pgkeeper.checkpoint (cluster_id, job_id, checkpoint_id, pointer, sha256,"
+        "                                  completed_at, op_id)"
+        " SELECT '" FIXTURE_CLUSTER "', job_id, 1, 'p', sha256('p'), now(), gen_random_uuid()"
+        "   FROM n",
+        from, to);
+}
+
+static int64_t recover_ns(pgk_ha *ha, pgk_job_graphs *store, size_t jobs)
+{
+    size_t bytes = 0;
+    pgk_recovery recovery = {.size = sizeof(recovery), .user = &bytes, .job = weigh};
+    pgk_error err;
+    int64_t t0_ns = wait_now_ns();
+    CHECK_OK(pgk_ha_recover(ha, store, &recovery, &err), err);
+    int64_t took_ns = wait_now_ns() - t0_ns;
+    assert_int_equal(bytes, jobs);
+    return took_ns;
+}
+
+/* With a plan for three jobs, 4,000 took some hundred times as long. */
+static void test_recovery__statistics_of_few_jobs__no_look_at_all_jobs_for_each(void **state)
+{
+    static const char *const tables[] = {"job_graph", "checkpoint", "checkpoint_counter"};
+    struct fixture *fixture = *state;
+    pgk_ha *ha = handle_open(fixture, "a", NULL);
+    pgk_job_graphs *store = shelf_open(ha, PGK_UNFENCED, NULL);
+
+    add_small_jobs(fixture, 1, 3);
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        db_exec(fixture, "ALTER TABLE pgkeeper.%s SET (autovacuum_enabled = off)", tables[i]);
+        db_exec(fixture, "ANALYZE pgkeeper.%s", tables[i]);
+    }
+    recover_ns(ha, store, 3);
+    add_small_jobs(fixture, 4, 4000);
+    int64_t stale_ns = recover_ns(ha, store, 4000);
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        db_exec(fixture, "ANALYZE pgkeeper.%s", tables[i]);
+    }
+    int64_t fresh_ns = recover_ns(ha, store, 4000);
+    assert_in_range(stale_ns, 0, 25 * fresh_ns + 200 * WAIT_NS_PER_MS);
+    pgk_job_graphs_free(store);
+    pgk_ha_free(ha);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +477,7 @@ int main(void)
         DB_TEST(test_recovery__many_large_graphs__memory_for_a_few),
         DB_TEST(test_recovery__pieces__put_together_at_every_edge),
         DB_TEST(test_recovery__largest_graph__comes_back_and_a_larger_one_is_refused),
+        DB_TEST(test_recovery__statistics_of_few_jobs__no_look_at_all_jobs_for_each),
     };
     return cmocka_run_group_tests_name("recovery", tests, fixture_group_setup,
                                        fixture_group_teardown);

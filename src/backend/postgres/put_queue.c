@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backend/postgres/keeper.h"
+#include "backend/postgres/retry.h"
 #include "backend/postgres/work.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -162,15 +163,25 @@ static pgk_status settle_one(struct backend *backend, const struct put_request *
 {
     const struct settle settle = {
         .what = "job_graph", .job_id = *put->job_id, .op_id = put->write->op_id};
+    struct retry retry = {.settings = backend->settings, .deadline_ns = deadline_ns};
     bool found = false;
-    pgk_status status = work_find(backend, &settle, deadline_ns, &found, err);
-    if (status != PGK_OK || !found) {
-        status = error_set(err, PGK_ERR_OUTCOME_UNKNOWN, ORIGIN,
-                           "it was sent and no answer came; leadership has passed on since, so it "
-                           "was not sent again, and it was not found as it was sent");
-        err->flags |= PGK_ERROR_OUTCOME_UNKNOWN | PGK_ERROR_RETRYABLE;
+    int64_t retry_at_ns;
+    pgk_error why;
+    pgk_status status = work_find(backend, &settle, deadline_ns, &found, &why);
+    while (status != PGK_OK && retry_again(&retry, &why, &retry_at_ns)) {
+        pool_pause(&backend->pool, retry_at_ns);
+        status = work_find(backend, &settle, deadline_ns, &found, &why);
     }
-    return status;
+    if (status == PGK_OK && found) {
+        return PGK_OK;
+    }
+    error_set(err, PGK_ERR_OUTCOME_UNKNOWN, ORIGIN,
+              "it was sent and no answer came; leadership has passed on since, so it was not sent "
+              "again, and %s%s",
+              status == PGK_OK ? "it was not found as it was sent" : "it could not be looked for: ",
+              status == PGK_OK ? "" : why.message);
+    err->flags |= PGK_ERROR_OUTCOME_UNKNOWN | PGK_ERROR_RETRYABLE;
+    return PGK_ERR_OUTCOME_UNKNOWN;
 }
 
 /* Sets status and error of all; answers how that leaves them. */

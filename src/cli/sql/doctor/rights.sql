@@ -2,7 +2,7 @@
 -- Read only.
 -- The lists are those of sql/roles.sql.
 WITH need (what, kind, name) AS (
-    SELECT 'lead', 'function', unnest('{fence,join_member,enroll,withdraw_member,watch_member,take_over,enter_tenure,unentered_tenures,release,announce_tenure,report_end,rehearse,confirm,withdraw,listen,channel,is_held,is_alive,epoch_text,lock_class,may_write,note_write,claim_graphs,live_owners,live_tenures,job_hex,cleanup_job,cleanup_cluster,blob_store,blob_begin,blob_write,blob_publish,blob_publish_all,blob_leave,blob_read,blob_remove,blob_remove_job,blob_sweep,blob_orphans,blob_remove_orphans,blob_compress_fast,purge}'::text[])
+    SELECT 'lead', 'function', unnest('{fence,join_member,enroll,withdraw_member,watch_member,take_over,enter_tenure,unentered_tenures,release,announce_tenure,report_end,rehearse,confirm,withdraw,listen,channel,is_held,is_alive,epoch_text,lock_class,may_write,note_write,claim_graphs,live_owners,live_tenures,job_hex,cleanup_job,cleanup_cluster,blob_store,blob_begin,blob_write,blob_publish,blob_publish_all,blob_leave,blob_read,blob_remove,blob_remove_job,blob_sweep,blob_orphans,blob_remove_orphans,blob_compress_fast}'::text[])
     UNION ALL SELECT 'lead', 'table', unnest('{schema_meta,member,leadership,tenure,leader,blob,stat_leaders,stat_contenders,stat_pauses,stat_schema,stat_jobs,stat_results,stat_checkpoints,stat_summary,stat_blobs}'::text[])
     UNION ALL SELECT 'lead', 'written table', unnest('{job_store,job_graph,job_result,job_status,checkpoint,checkpoint_counter}'::text[])
     UNION ALL SELECT 'read', 'function', unnest('{is_held,is_alive,unentered_tenures,epoch_text,listen,channel,live_owners,live_tenures,job_hex,blob_orphans}'::text[])

@@ -1,7 +1,8 @@
 -- Leadership of all groups of all clusters. Labels: cluster_id, group_name; then one column per metric. Read only.
 SELECT s.cluster_id, s.group_name,
        bool_or(s.lock_held AND s.released_at IS NULL AND s.state <> 'in grace')::integer AS led,
-       bool_or(s.state = 'lost')::integer AS lost,
+       -- Not of a group that published nothing, or nothing any more, and for which nobody contends: its job is over.
+       bool_or(s.state = 'lost' AND (s.component IS NOT NULL OR c.standbys IS NOT NULL))::integer AS lost,
        max(s.epoch & ((1::bigint << 40) - 1)) AS take_overs,
        max(CASE WHEN s.lock_held AND s.released_at IS NULL
                 THEN round(extract(epoch FROM greatest(clock_timestamp() - s.granted_at, interval '0'))::numeric, 3) END) AS led_for,
