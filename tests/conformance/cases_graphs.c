@@ -489,100 +489,6 @@ static void requirements_of_a_graph_that_is_not_owned__stored(struct scene *s)
     assert_string_equal(requirements_of(s, owner, 1), "r");
 }
 
-/* ------------------------------------------------------------------ release and remove */
-
-static void release__ownership_goes_and_the_data_stays(struct scene *s)
-{
-    pgk_uuid job = job_of(1);
-    pgk_job_graphs *store = scene_graphs(s, scene_open(s), PGK_UNFENCED);
-    put_graph(s, store, 1, "graph");
-    WORKS(s, pgk_job_graphs_release(store, &job, &s->err));
-    FAILS(s, PGK_ERR_ALREADY_EXISTS, pgk_job_graphs_put(store, &job, "x", 1, &s->err));
-    assert_string_equal(graph_text(s, store, 1), "graph");
-}
-
-static void release_not_owned_or_missing__fine(struct scene *s)
-{
-    pgk_uuid job = job_of(1);
-    pgk_job_graphs *store = scene_graphs(s, scene_open(s), PGK_UNFENCED);
-    WORKS(s, pgk_job_graphs_release(store, &job, &s->err));
-    WORKS(s, pgk_job_graphs_release(store, &job, &s->err));
-}
-
-static void remove__gone_and_again_is_fine(struct scene *s)
-{
-    pgk_uuid job = job_of(1);
-    pgk_job_graphs *store = scene_graphs(s, scene_open(s), PGK_UNFENCED);
-    put_graph(s, store, 1, "graph");
-    put_graph(s, store, 2, "other");
-    WORKS(s, pgk_job_graphs_remove(store, &job, &s->err));
-    WORKS(s, pgk_job_graphs_remove(store, &job, &s->err));
-    assert_string_equal(graph_text(s, store, 1), "-");
-    assert_string_equal(graph_text(s, store, 2), "other");
-}
-
-static void remove_owned_but_changed_since__conflict(struct scene *s)
-{
-    pgk_ha *ha = scene_open(s);
-    pgk_uuid job = job_of(1);
-    pgk_job_graphs *a = scene_graphs(s, ha, PGK_UNFENCED);
-    pgk_job_graphs *b = scene_graphs(s, ha, PGK_UNFENCED);
-    put_graph(s, a, 1, "one");
-    assert_string_equal(graph_text(s, b, 1), "one");
-    put_graph(s, b, 1, "two");
-    FAILS(s, PGK_ERR_CONFLICT, pgk_job_graphs_remove(a, &job, &s->err));
-    assert_string_equal(graph_text(s, b, 1), "two");
-}
-
-static void remove_owned_by_another_live_store__conflict_until_released(struct scene *s)
-{
-    pgk_token token;
-    pgk_uuid job = job_of(1);
-    pgk_ha *ha = scene_open(s);
-    scene_lead(s, ha, &token);
-    pgk_job_graphs *owner = scene_graphs(s, ha, &token);
-    pgk_job_graphs *other = scene_graphs(s, ha, &token);
-    put_graph(s, owner, 1, "graph");
-    FAILS(s, PGK_ERR_CONFLICT, pgk_job_graphs_remove(other, &job, &s->err));
-    WORKS(s, pgk_job_graphs_release(owner, &job, &s->err));
-    WORKS(s, pgk_job_graphs_remove(other, &job, &s->err));
-}
-
-static void remove_owned_by_a_store_that_stopped__gone(struct scene *s)
-{
-    pgk_token token;
-    pgk_uuid job = job_of(1);
-    pgk_ha *ha = scene_open(s);
-    scene_lead(s, ha, &token);
-    pgk_job_graphs *owner = scene_graphs(s, ha, &token);
-    pgk_job_graphs *other = scene_graphs(s, ha, &token);
-    put_graph(s, owner, 1, "graph");
-    FAILS(s, PGK_ERR_CONFLICT, pgk_job_graphs_remove(other, &job, &s->err));
-    WORKS(s, pgk_job_graphs_stop(owner, &s->err));
-    WORKS(s, pgk_job_graphs_remove(other, &job, &s->err));
-}
-
-static void remove_owned_by_a_deposed_leader__gone(struct scene *s)
-{
-    pgk_token old;
-    pgk_token now;
-    pgk_uuid job = job_of(1);
-    pgk_ha *ha = scene_open(s);
-    struct part *part = scene_lead(s, ha, &old);
-    put_graph(s, scene_graphs(s, ha, &old), 1, "graph");
-    scene_depose_once(s, part);
-    WORKS(s, pgk_election_token(part->election, &now, &s->err));
-    WORKS(s, pgk_job_graphs_remove(scene_graphs(s, ha, &now), &job, &s->err));
-}
-
-static void remove_owned_by_an_unfenced_store__it_is_not_live_to_others(struct scene *s)
-{
-    pgk_ha *ha = scene_open(s);
-    pgk_uuid job = job_of(1);
-    put_graph(s, scene_graphs(s, ha, PGK_UNFENCED), 1, "graph");
-    WORKS(s, pgk_job_graphs_remove(scene_graphs(s, ha, PGK_UNFENCED), &job, &s->err));
-}
-
 /* ------------------------------------------------------------------ others */
 
 static void another_handle__sees_the_same(struct scene *s)
@@ -776,14 +682,6 @@ static const struct conformance_case cases[] = {
     CASE_NEEDS(requirements_of_a_missing_graph__not_found, STORED),
     CASE_NEEDS(requirements__survive_replacement_and_may_be_replaced, STORED),
     CASE_NEEDS(requirements_of_a_graph_that_is_not_owned__stored, STORED),
-    CASE_NEEDS(release__ownership_goes_and_the_data_stays, STORED),
-    CASE(release_not_owned_or_missing__fine),
-    CASE_NEEDS(remove__gone_and_again_is_fine, STORED),
-    CASE_NEEDS(remove_owned_but_changed_since__conflict, STORED),
-    CASE_NEEDS(remove_owned_by_another_live_store__conflict_until_released, STORED),
-    CASE_NEEDS(remove_owned_by_a_store_that_stopped__gone, STORED),
-    CASE_NEEDS(remove_owned_by_a_deposed_leader__gone, STORED | BIT(ELECTS)),
-    CASE_NEEDS(remove_owned_by_an_unfenced_store__it_is_not_live_to_others, STORED),
     CASE_NEEDS(another_handle__sees_the_same, STORED | BIT(SHARES)),
     CASE_NEEDS(another_cluster__sees_nothing, STORED),
     CASE_NEEDS(taken_over__the_successor_recovers_all, STORED | BIT(ELECTS)),

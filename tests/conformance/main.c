@@ -9,10 +9,12 @@
 
 extern const struct area area_handles;
 extern const struct area area_election;
+extern const struct area area_callbacks;
 extern const struct area area_tenure;
 extern const struct area area_fence;
 extern const struct area area_retrieval;
 extern const struct area area_graphs;
+extern const struct area area_ownership;
 extern const struct area area_events;
 extern const struct area area_results;
 extern const struct area area_registry;
@@ -26,10 +28,10 @@ extern const struct area area_control;
 extern const struct area area_async;
 
 const struct area *const areas[] = {
-    &area_handles,  &area_election, &area_tenure,   &area_fence,    &area_retrieval,
-    &area_graphs,   &area_events,   &area_results,  &area_registry, &area_checkpoints,
-    &area_discards, &area_counter,  &area_recovery, &area_cleanup,  &area_blobs,
-    &area_control,  &area_async};
+    &area_handles,   &area_election,    &area_callbacks, &area_tenure,  &area_fence,
+    &area_retrieval, &area_graphs,      &area_ownership, &area_events,  &area_results,
+    &area_registry,  &area_checkpoints, &area_discards,  &area_counter, &area_recovery,
+    &area_cleanup,   &area_blobs,       &area_control,   &area_async};
 const size_t area_count = sizeof(areas) / sizeof(areas[0]);
 
 static int usage(void)
