@@ -128,14 +128,25 @@ static void take_up_work(struct loop *loop)
     pgk_job_results_free(results);
 }
 
+/* A confirm that is under way, and the tenure that it is for. */
+struct claim {
+    struct loop *loop;
+    pgk_uuid session_id;
+};
+
 static void confirm(struct loop *loop);
 
 static void on_confirmed(void *user, const pgk_completion *completion)
 {
-    struct loop *loop = user;
+    struct claim *claim = user;
+    struct loop *loop = claim->loop;
+    /* Grants go before completions: a later tenure may be on by now, with a confirm of its own. */
+    bool present =
+        leads(loop) && pgk_uuid_compare(&claim->session_id, &loop->token.session_id) == 0;
 
-    if (!leads(loop)) {
-        return; /* the revoke has come, or comes next */
+    free(claim);
+    if (!present) {
+        return;
     }
     if (completion->status == PGK_OK) {
         say(loop, "confirmed");
@@ -150,9 +161,16 @@ static void on_confirmed(void *user, const pgk_completion *completion)
 static void confirm(struct loop *loop)
 {
     pgk_error err;
-    if (pgk_election_confirm_async(loop->election, &loop->token.session_id, loop->address,
-                                   on_confirmed, loop, &err) != PGK_OK) {
+    struct claim *claim = malloc(sizeof(*claim));
+    if (claim == NULL) {
+        say(loop, "not confirmed: no memory");
+        return;
+    }
+    *claim = (struct claim){.loop = loop, .session_id = loop->token.session_id};
+    if (pgk_election_confirm_async(loop->election, &claim->session_id, loop->address, on_confirmed,
+                                   claim, &err) != PGK_OK) {
         say(loop, "not confirmed: %s", err.message);
+        free(claim);
     }
 }
 

@@ -153,6 +153,7 @@ void graph_recovery_end(struct graph_recovery *recovery, pgk_status status)
     pthread_mutex_lock(&act->call.ha->lock);
     bool same = act->generation == store->generation;
     bool claimed = same && recovery->entered && status == PGK_OK;
+    bool open = act->call.ha->state != HA_CLOSED; /* a row function may have closed it */
 
     if (same && status != PGK_OK) {
         graph_set_unclaim(&store->set, recovery->mark);
@@ -161,7 +162,7 @@ void graph_recovery_end(struct graph_recovery *recovery, pgk_status status)
     if (claimed) {
         release_damaged(recovery);
         release_again(recovery);
-    } else if (!same && recovery->entered) {
+    } else if (!same && recovery->entered && open) {
         (void)act->call.ha->ops->job_graphs->stop(act->call.ha->backend, &act->store_id, NULL);
     }
     free(recovery->damaged);

@@ -131,16 +131,6 @@ void group_withdraw(pgk_ha *ha, const pgk_election *election)
     ha->ops->withdraw(ha->backend, group->backend_group, election->component);
 }
 
-static void end_current(pgk_ha *ha, struct ha_group *group)
-{
-    bool led = group->current.live;
-
-    group->current.live = false;
-    if (led) {
-        async_tenure_over(ha, &group->current.session_id);
-    }
-}
-
 bool group_leads(const pgk_ha *ha, const pgk_uuid *session_id)
 {
     const struct ha_group *group;
@@ -151,6 +141,17 @@ bool group_leads(const pgk_ha *ha, const pgk_uuid *session_id)
         }
     }
     return false;
+}
+
+static void end_current(pgk_ha *ha, struct ha_group *group)
+{
+    bool led = group->current.live;
+
+    group->current.live = false;
+    /* Without election all groups have the same session id. */
+    if (led && !group_leads(ha, &group->current.session_id)) {
+        async_tenure_over(ha, &group->current.session_id);
+    }
 }
 
 void group_detach(pgk_ha *ha, pgk_election *election)

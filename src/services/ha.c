@@ -280,6 +280,9 @@ static pgk_status close_handle(pgk_ha *ha, pgk_error *err)
     bool first = ha->state == HA_OPEN;
     pgk_status status = PGK_OK;
 
+    if (!first && !inside && calls_of_this_thread(ha) > 0) {
+        return PGK_OK; /* in a row function: whoever is closing waits for its call */
+    }
     if (first) {
         ha->state = HA_CLOSING;
         begin_close_all(ha);
@@ -344,7 +347,8 @@ void pgk_ha_free(pgk_ha *ha)
     }
     pthread_mutex_lock(&ha->lock);
     close_handle(ha, NULL);
-    if (!ha->reaped) { /* freed inside a callback: nobody can join it later */
+    /* Freed inside a callback: nobody can join it later. Not closed yet: whoever is closing does. */
+    if (!ha->reaped && ha->state == HA_CLOSED) {
         ha->reaped = true;
         thread_detach(&ha->notifier);
     }

@@ -153,8 +153,9 @@ pgk_status subject_close(struct subject *subject, const char *what, const char *
     if (status != PGK_OK) {
         return status;
     }
+    subject->refs++; /* a callback that is waited for may free it */
     close_and_settle(subject);
-    pthread_mutex_unlock(&subject->ha->lock);
+    subject_unref_unlock(subject);
     return PGK_OK;
 }
 

@@ -208,7 +208,7 @@ expect 0 --cluster other results ls; lines_are 3
 expect 0 --cluster nowhere cleanup cluster --yes
 stdout_has '0'
 
-# An application cleans up and purges without reading the views; an operator cleans up; neither more.
+# An application cleans up without reading the views; an operator cleans up and purges; neither more.
 psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --file="$PGK_SOURCE_DIR/sql/roles.sql" >/dev/null
 for role in application operator; do
     value "CREATE ROLE as_$role LOGIN IN ROLE pgkeeper_$role" >/dev/null
@@ -218,7 +218,7 @@ for role in application operator; do
     PGUSER=as_$role expect 0 --cluster nobodys cleanup cluster --yes
 done
 PGUSER=as_operator expect 0 cleanup job $a --dry-run
-PGUSER=as_application expect 0 purge --yes
+PGUSER=as_operator expect 0 purge --yes
 PGUSER=as_application expect 0 counter set $a 5
 PGUSER=as_application expect 0 counter get $a
 stdout_is 5

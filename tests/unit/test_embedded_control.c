@@ -95,6 +95,30 @@ static void test_revoke__leader__leads_no_more_when_it_returns(void **state)
     member_free(client);
 }
 
+/* Who gives it up may write until its revoke callback has returned; not so once it is taken away. */
+static void test_revoke__while_it_is_given_up__writes_are_refused(void **state)
+{
+    (void)state;
+    struct member *member = open_member("given up", "process");
+    struct actor *a = &member->a[0];
+    pgk_token token;
+    atomic_store(&let_go, false);
+    a->hook = hold;
+    a->hook_kind = TAPE_REVOKE;
+    actor_contend(a, member->ha, DISPATCHER, NULL);
+    ACTOR_WAIT(a, TAPE_GRANT, 1);
+    assert_int_equal(pgk_election_token(a->election, &token, NULL), PGK_OK);
+    pgk_job_results *results = open_results(member, &token);
+    assert_int_equal(pgk_election_resign(a->election, NULL), PGK_OK);
+    ACTOR_WAIT(a, TAPE_REVOKE, 1);
+    assert_int_equal(write_result(results), PGK_OK);
+    assert_int_equal(pgk_embedded_revoke("given up", DISPATCHER, NULL), PGK_OK);
+    assert_int_equal(write_result(results), PGK_ERR_FENCED);
+    atomic_store(&let_go, true);
+    pgk_job_results_free(results);
+    member_free(member);
+}
+
 static void test_revoke__others_contend__nobody_leads_until_it_is_granted(void **state)
 {
     (void)state;
@@ -319,6 +343,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_revoke__leader__leads_no_more_when_it_returns),
+        cmocka_unit_test(test_revoke__while_it_is_given_up__writes_are_refused),
         cmocka_unit_test(test_revoke__others_contend__nobody_leads_until_it_is_granted),
         cmocka_unit_test(test_revoke__before_anybody_contends__nobody_leads),
         cmocka_unit_test(test_revoke__component_scope__that_component_alone),

@@ -134,6 +134,18 @@ static pgk_status make(const struct store_write *write, const struct checkpoint_
     return parcel_new(&content, &ret_entry->content, err);
 }
 
+/* A retained one is the user's: of it the id alone is kept, which is not to be added again. */
+static void retire(struct checkpoint *entry, bool kept, int64_t epoch)
+{
+    entry->state = kept ? CHECKPOINT_RETAINED : CHECKPOINT_DISCARDING;
+    entry->epoch = epoch;
+    if (kept) {
+        parcel_drop(entry->content);
+        entry->content = NULL;
+        entry->pointed = false;
+    }
+}
+
 /* Moves those that are in the list out of it; returns how many. */
 static size_t move_out(struct checkpoint_list *list, const int64_t *ids, size_t count,
                        bool discards, int64_t epoch)
@@ -147,9 +159,7 @@ static size_t move_out(struct checkpoint_list *list, const int64_t *ids, size_t 
             continue;
         }
         /* A savepoint is never discarded, whatever is asked for. */
-        entry->state =
-            discards && entry->kind == PGK_CHECKPOINT ? CHECKPOINT_DISCARDING : CHECKPOINT_RETAINED;
-        entry->epoch = epoch;
+        retire(entry, !discards || entry->kind != PGK_CHECKPOINT, epoch);
         moved++;
     }
     return moved;
@@ -361,10 +371,8 @@ static pgk_status shut_down(struct backend *backend, const struct store_write *w
         struct checkpoint *entry = &job->checkpoints.entries[i];
 
         if (entry->state == CHECKPOINT_COMPLETED) {
-            bool kept = entry->kind != PGK_CHECKPOINT || is_kept(entry, job_status);
-
-            entry->state = kept ? CHECKPOINT_RETAINED : CHECKPOINT_DISCARDING;
-            entry->epoch = shelf_epoch(write);
+            retire(entry, entry->kind != PGK_CHECKPOINT || is_kept(entry, job_status),
+                   shelf_epoch(write));
         }
     }
     shelf_unlock(backend);

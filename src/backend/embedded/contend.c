@@ -152,9 +152,11 @@ void contend_review(struct space *space)
     {
         struct backend_group *holder = group->holder;
 
-        if (holder != NULL && holder->state == CONTENDER_LEADS && is_barred(holder)) {
-            group->fence_open = false; /* it is taken away, not given back */
-            end_tenure(holder);
+        if (holder != NULL && is_barred(holder)) {
+            group->fence_open = false; /* it is taken away, also from one who is giving it back */
+            if (holder->state == CONTENDER_LEADS) {
+                end_tenure(holder);
+            }
         }
         offer(group);
     }
