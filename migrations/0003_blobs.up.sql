@@ -260,10 +260,11 @@ BEGIN
     END IF;
     loid := blob_object_new();
     key := loid::bigint::bit(32)::integer;
-    IF blob_begin.bound THEN
-        PERFORM pg_advisory_lock_shared(lock_class('blob_loose'), key); -- nobody else knows the object yet
+    -- Nobody else knows the object yet, so there is nothing to wait for. The transaction's lock first: it ends with an error.
+    IF NOT pg_try_advisory_xact_lock_shared(lock_class('blob_loose'), key)
+       OR blob_begin.bound AND NOT pg_try_advisory_lock_shared(lock_class('blob_loose'), key) THEN
+        RAISE EXCEPTION 'large object % is new, but another session has locked it', loid USING ERRCODE = 'lock_not_available';
     END IF;
-    PERFORM pg_advisory_xact_lock_shared(lock_class('blob_loose'), key);
     INSERT INTO blob_loose (loid, cluster_id, op_id, bound)
     VALUES (loid, blob_begin.cluster_id, blob_begin.op_id, blob_begin.bound);
     RETURN loid;
