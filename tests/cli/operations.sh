@@ -212,18 +212,8 @@ PGUSER=as_nothing expect 3 doctor --format csv
 grep -q '^rights,fail' "$work/out" || failed "doctor: rights"
 
 # Behind a pooler.
-if [ -x /usr/sbin/pgbouncer ]; then
-    port=$((20000 + $$ % 20000))
-    printf '[databases]\n* = host=%s port=%s user=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %s\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n' \
-        "$PGHOST" "$PGPORT" "$PGUSER" "$port" >"$PGHOST/pooler.ini"
-    chmod 0644 "$PGHOST/pooler.ini"
-    as_server=()
-    [ "$(id -u)" = 0 ] && as_server=(setpriv --reuid "$(stat -c %u "$PGHOST")" --regid "$(stat -c %g "$PGHOST")" --clear-groups)
-    "${as_server[@]}" /usr/sbin/pgbouncer -q "$PGHOST/pooler.ini" >/dev/null 2>&1 &
-    children+=($!)
-    pooled() { psql --no-psqlrc --quiet -d "host=127.0.0.1 port=$port" -c 'SELECT 1'; }
-    until_true 20 pooled
-    PGHOST=127.0.0.1 PGPORT=$port doctor 1 pooler fail 'the connection says'
+if start_pooler; then
+    PGHOST=127.0.0.1 PGPORT=$pooler_port doctor 1 pooler fail 'the connection says'
 fi
 
 # top live: on a terminal of its own, through a crash of the server; then q. The terminal is as it was.

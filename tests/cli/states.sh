@@ -91,19 +91,9 @@ state 'read-only' 2 'CRITICAL: the database is read-only: nobody can take over o
 PGOPTIONS='-c default_transaction_read_only=off' value "ALTER DATABASE postgres RESET default_transaction_read_only" >/dev/null
 
 # Behind a transaction pooler: what it reads is true, and doctor says that a master needs more.
-if [ -x /usr/sbin/pgbouncer ]; then
-    port=$((20000 + $$ % 20000))
-    printf '[databases]\n* = host=%s port=%s user=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %s\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n' \
-        "$PGHOST" "$PGPORT" "$PGUSER" "$port" >"$PGHOST/states.ini"
-    chmod 0644 "$PGHOST/states.ini"
-    as_server=()
-    [ "$(id -u)" = 0 ] && as_server=(setpriv --reuid "$(stat -c %u "$PGHOST")" --regid "$(stat -c %g "$PGHOST")" --clear-groups)
-    "${as_server[@]}" /usr/sbin/pgbouncer -q "$PGHOST/states.ini" >/dev/null 2>&1 &
-    children+=($!)
-    pooled() { psql --no-psqlrc --quiet -d "host=127.0.0.1 port=$port" -c 'SELECT 1'; }
-    until_true 20 pooled
+if start_pooler; then
     direct=$PGHOST:$PGPORT
-    export PGHOST=127.0.0.1 PGPORT=$port
+    export PGHOST=127.0.0.1 PGPORT=$pooler_port
     state 'pooler' 1 'led by "dave"' 1 '^pooler,fail,' 0 'led by "dave"'
     export PGHOST=${direct%:*} PGPORT=${direct##*:}
 fi

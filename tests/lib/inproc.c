@@ -18,29 +18,32 @@ static pgk_config *new_config(const char *type, const char *cluster_id, va_list 
     return config;
 }
 
+static pgk_ha *opened(pgk_status (*open)(const pgk_config *, pgk_ha **, pgk_error *),
+                      const char *type, const char *cluster_id, va_list pairs)
+{
+    pgk_ha *ha = NULL;
+    pgk_error err;
+    pgk_config *config = new_config(type, cluster_id, pairs);
+    assert_int_equal(open(config, &ha, &err), PGK_OK);
+    pgk_config_free(config);
+    return ha;
+}
+
 pgk_ha *inproc_open(const char *type, const char *cluster_id, ...)
 {
     va_list pairs;
-    pgk_ha *ha = NULL;
-    pgk_error err;
     va_start(pairs, cluster_id);
-    pgk_config *config = new_config(type, cluster_id, pairs);
+    pgk_ha *ha = opened(pgk_ha_open, type, cluster_id, pairs);
     va_end(pairs);
-    assert_int_equal(pgk_ha_open(config, &ha, &err), PGK_OK);
-    pgk_config_free(config);
     return ha;
 }
 
 pgk_ha *inproc_open_client(const char *type, const char *cluster_id, ...)
 {
     va_list pairs;
-    pgk_ha *ha = NULL;
-    pgk_error err;
     va_start(pairs, cluster_id);
-    pgk_config *config = new_config(type, cluster_id, pairs);
+    pgk_ha *ha = opened(pgk_ha_open_client, type, cluster_id, pairs);
     va_end(pairs);
-    assert_int_equal(pgk_ha_open_client(config, &ha, &err), PGK_OK);
-    pgk_config_free(config);
     return ha;
 }
 

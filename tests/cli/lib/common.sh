@@ -77,3 +77,18 @@ stop() {
     wait "$1" || got=$?
     [ "$got" = "$2" ] || failed "process $1 ended with $got instead of $2"
 }
+
+# start_pooler: PgBouncer in transaction mode before this server; its port is in $pooler_port. False: it is not installed.
+start_pooler() {
+    local as_server=()
+    [ -x /usr/sbin/pgbouncer ] || return 1
+    pooler_port=$((20000 + $$ % 20000))
+    printf '[databases]\n* = host=%s port=%s user=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %s\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n' \
+        "$PGHOST" "$PGPORT" "$PGUSER" "$pooler_port" >"$PGHOST/pooler.ini"
+    chmod 0644 "$PGHOST/pooler.ini"
+    [ "$(id -u)" = 0 ] && as_server=(setpriv --reuid "$(stat -c %u "$PGHOST")" --regid "$(stat -c %g "$PGHOST")" --clear-groups)
+    "${as_server[@]}" /usr/sbin/pgbouncer -q "$PGHOST/pooler.ini" >/dev/null 2>&1 &
+    children+=($!)
+    pooled() { psql --no-psqlrc --quiet -d "host=127.0.0.1 port=$pooler_port" -c 'SELECT 1'; }
+    until_true 20 pooled
+}
