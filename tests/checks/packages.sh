@@ -3,13 +3,8 @@
 # by dpkg into a root of their own, which believes of all other packages what this machine has, and the example is
 # built and run with nothing but what they brought. The commands that build are the Dockerfile's.
 . "$(dirname "$0")/lib.sh"
-skip() {
-    echo "skipped: $1"
-    exit 77
-}
-[ -z "$PGK_SANITIZE" ] || skip "packages are not made of a sanitizer's build"
 for program in cpack dpkg dpkg-deb dpkg-shlibdeps file readelf strip; do
-    command -v "$program" >/dev/null || skip "no $program here"
+    command -v "$program" >/dev/null || { echo "FAILED: no $program here; ./dev setup installs it"; exit 1; }
 done
 
 scratch=$(mktemp -d)
