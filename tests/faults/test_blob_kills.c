@@ -179,12 +179,16 @@ static pid_t start_worker(struct fixture *fixture, struct journal *journal, cons
     return pid;
 }
 
-static void end_worker(pid_t pid)
+/* What the worker had sent goes on in its server processes after its death, a COMMIT too: what is looked at before they
+ * have ended may still be replaced. */
+static void end_worker(struct fixture *fixture, pid_t pid)
 {
     int status;
     assert_int_equal(kill(pid, SIGKILL), 0);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status));
+    db_wait(fixture, "0", WAIT_LONG_MS,
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgkeeper:%%'");
 }
 
 struct taken {
@@ -306,7 +310,7 @@ static void rounds(void **state, int count, void (*kill_it)(struct blob_yard *ya
                    WAIT_LONG_MS);
         wait_pause_ms((int)(seed >> 8 & 31));
         kill_it(&yard, pid);
-        end_worker(pid);
+        end_worker(fixture, pid);
         check_round(&yard, journal, i % 8 == 0 || i == count - 1);
     }
     print_message("%d acts in %d rounds\n", atomic_load(&journal->acts), count);
