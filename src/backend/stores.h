@@ -306,7 +306,7 @@ struct recovery_ops {
      * discarding. The store (NULL: none) owns the graphs. */
     pgk_status (*recover)(struct backend *backend, const pgk_uuid *store_id,
                           const struct recovery_sink *sink, pgk_error *err);
-    /* FENCED. */
+    /* The bytes of its blobs go too; what cannot goes with the next sweep. FENCED. */
     pgk_status (*cleanup_job)(struct backend *backend, const struct store_write *write,
                               const pgk_uuid *job_id, int64_t *ret_dropped, pgk_error *err);
     /* One batch. FENCED. */
