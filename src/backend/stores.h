@@ -156,7 +156,9 @@ struct registry_ops {
 struct checkpoint_row {
     pgk_checkpoint checkpoint;
     struct store_bytes
-        content;    /* data NULL: there is a pointer; the digest is there all the same */
+        content; /* data NULL: there is a pointer; the digest is there all the same */
+    uint8_t **
+        held; /* what content.data points to, to be kept by who sets it to NULL, and freed; NULL: borrowed */
     pgk_uuid op_id; /* of the write that added it; of `discarding` only */
 };
 typedef pgk_status (*checkpoint_row_fn)(void *ctx, const struct checkpoint_row *row,
