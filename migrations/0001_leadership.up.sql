@@ -683,17 +683,33 @@ COMMENT ON FUNCTION announce_tenure(integer, bigint, text) IS 'Tells everybody o
 CREATE FUNCTION clear_fence(leadership_id integer) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
+DECLARE
+    holder  record;
+    refused text; -- of the last session that we may not end
 BEGIN
     PERFORM pg_advisory_xact_lock(lock_class('leader'), leadership_id);
 EXCEPTION WHEN lock_not_available THEN
     -- A stopped leader must not hold up its successor: its open transactions end, unwritten.
-    PERFORM pg_terminate_backend(k.pid) FROM pg_locks k
-      WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2 AND k.pid <> pg_backend_pid()
-        AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-        AND k.classid = 'leader'::regclass AND k.objid = clear_fence.leadership_id::oid;
+    FOR holder IN
+        SELECT k.pid, a.usename FROM pg_locks k LEFT JOIN pg_stat_activity a ON a.pid = k.pid
+         WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2 AND k.pid <> pg_backend_pid()
+           AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+           AND k.classid = 'leader'::regclass AND k.objid = clear_fence.leadership_id::oid
+    LOOP
+        BEGIN
+            PERFORM pg_terminate_backend(holder.pid);
+        EXCEPTION WHEN insufficient_privilege THEN
+            refused := format('session %s of role "%s" holds up the take-over with an open fenced transaction, and role "%s", the owner of clear_fence(), may not end it: as a superuser SELECT pg_terminate_backend(%s)',
+                              holder.pid, holder.usename, current_user, holder.pid);
+        END;
+    END LOOP;
+    -- It may end by itself: a later try finds out.
+    IF refused IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_in_use', MESSAGE = refused;
+    END IF;
     PERFORM pg_advisory_xact_lock(lock_class('leader'), leadership_id);
 END $$;
-COMMENT ON FUNCTION clear_fence(integer) IS 'Takes a group''s fence exclusively; after one lock_timeout it ends the sessions that hold it.';
+COMMENT ON FUNCTION clear_fence(integer) IS 'Takes a group''s fence exclusively; after one lock_timeout it ends the sessions that hold it. SQLSTATE 55006: the owner of this function may not end one of them.';
 
 CREATE FUNCTION release(leadership_id integer, epoch bigint, session_id uuid, reason text, granted boolean, stand_back_ms integer)
 RETURNS text
