@@ -271,27 +271,41 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION channel(text) IS 'Notification channel of a cluster in this schema, under 63 bytes. A notification is only a hint to read again.';
 
+-- A function, because a server in recovery refuses to read an unlogged table, and the views are to be had there too.
+CREATE FUNCTION unentered_tenures() RETURNS SETOF tenure
+LANGUAGE plpgsql STABLE ROWS 10 SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF NOT pg_is_in_recovery() THEN
+        RETURN QUERY SELECT t.* FROM tenure t WHERE NOT t.entered;
+    END IF;
+END $$;
+COMMENT ON FUNCTION unentered_tenures() IS 'Tenures that have begun and are not entered into leadership yet, so that the views show who leads. None in a standby.';
+
 CREATE FUNCTION is_held(leadership_id integer) RETURNS boolean
 LANGUAGE sql VOLATILE STRICT SET search_path FROM CURRENT
 AS $$
+    -- By a stranger it may be, too: anybody who may connect can take any advisory lock.
     SELECT EXISTS (
-        SELECT FROM pg_locks k
-         WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
+        SELECT FROM leadership l
+          JOIN member m ON m.id = coalesce((SELECT t.member_id FROM unentered_tenures() t WHERE t.leadership_id = l.id), l.member_id)
+          JOIN pg_locks k ON k.pid = m.backend_pid
+         WHERE l.id = is_held.leadership_id AND k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
            AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-           AND k.classid = 'leadership'::regclass AND k.objid = leadership_id::oid)
+           AND k.classid = 'leadership'::regclass AND k.objid = l.id::oid)
 $$;
-COMMENT ON FUNCTION is_held(integer) IS 'Is the lock of this group held, that is: does it have a leader right now?';
+COMMENT ON FUNCTION is_held(integer) IS 'Is the lock of this group held by the member that took it, that is: does it have a leader right now?';
 
 CREATE FUNCTION is_alive(member_id integer) RETURNS boolean
 LANGUAGE sql VOLATILE STRICT SET search_path FROM CURRENT
 AS $$
     SELECT EXISTS (
-        SELECT FROM pg_locks k
-         WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2 AND k.mode = 'ExclusiveLock'
+        SELECT FROM member m JOIN pg_locks k ON k.pid = m.backend_pid
+         WHERE m.id = is_alive.member_id AND k.locktype = 'advisory' AND k.granted AND k.objsubid = 2 AND k.mode = 'ExclusiveLock'
            AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-           AND k.classid = 'member'::regclass AND k.objid = member_id::oid)
+           AND k.classid = 'member'::regclass AND k.objid = m.id::oid)
 $$;
-COMMENT ON FUNCTION is_alive(integer) IS 'Is the lock of this member held, that is: is the process connected right now?';
+COMMENT ON FUNCTION is_alive(integer) IS 'Does this member''s session hold its lock, that is: is the process connected right now?';
 
 -- ---------------------------------------------------------------------------------------------
 -- Rows changed by anyone: guard, notify, audit. Functions of this schema say what they do in the setting pgkeeper.act
@@ -978,21 +992,10 @@ COMMENT ON FUNCTION kick(text, text) IS 'Ends the session that leads a component
 -- ---------------------------------------------------------------------------------------------
 -- Views for people.
 
--- A function, because a server in recovery refuses to read an unlogged table, and the views are to be had there too.
-CREATE FUNCTION unentered_tenures() RETURNS SETOF tenure
-LANGUAGE plpgsql STABLE ROWS 10 SET search_path FROM CURRENT
-AS $$
-BEGIN
-    IF NOT pg_is_in_recovery() THEN
-        RETURN QUERY SELECT t.* FROM tenure t WHERE NOT t.entered;
-    END IF;
-END $$;
-COMMENT ON FUNCTION unentered_tenures() IS 'Tenures that have begun and are not entered into leadership yet, so that the views show who leads. None in a standby.';
-
 CREATE VIEW stat_leaders AS
 -- As is_held(), but looked up once for all groups.
 WITH held AS MATERIALIZED (
-    SELECT k.objid FROM pg_locks k
+    SELECT k.objid, k.pid FROM pg_locks k
      WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
        AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
        AND k.classid = 'leadership'::regclass),
@@ -1022,9 +1025,9 @@ SELECT l.cluster_id, l.group_name, r.component, CASE WHEN l.entered THEN r.addre
        CASE WHEN l.handover_until > clock_timestamp() THEN l.handover_until END AS handover_until,
        p.paused_at, p.paused_by, p.reason AS pause_reason
   FROM present l
- CROSS JOIN LATERAL (SELECT l.id::oid IN (SELECT h.objid FROM held h) AS held) lock
   LEFT JOIN leader r ON r.cluster_id = l.cluster_id AND r.group_name = l.group_name
   LEFT JOIN member m ON m.id = l.member_id
+ CROSS JOIN LATERAL (SELECT (l.id::oid, coalesce(m.backend_pid, 0)) IN (SELECT h.objid, h.pid FROM held h) AS held) lock
   LEFT JOIN election_pause p ON p.cluster_id = l.cluster_id;
 COMMENT ON VIEW stat_leaders IS 'Who leads what right now: one row per group and component, with the lock looked up, so that it is true after a crash too.';
 COMMENT ON COLUMN stat_leaders.cluster_id IS 'Cluster id.';
@@ -1032,7 +1035,7 @@ COMMENT ON COLUMN stat_leaders.group_name IS 'Group: the unit of leadership.';
 COMMENT ON COLUMN stat_leaders.component IS 'Component of that group; empty when none has been published yet.';
 COMMENT ON COLUMN stat_leaders.address IS 'Address that the leader published.';
 COMMENT ON COLUMN stat_leaders.state IS 'leading; unconfirmed: leads, address not published yet; in grace: took over, waits before it may act; released: given up cleanly; lost: the leader''s session ended and nobody has taken over; never led.';
-COMMENT ON COLUMN stat_leaders.lock_held IS 'Is the group''s advisory lock held?';
+COMMENT ON COLUMN stat_leaders.lock_held IS 'Is the group''s advisory lock held by that member? By anybody else nobody leads.';
 COMMENT ON COLUMN stat_leaders.epoch_text IS 'Epoch as timeline.counter.';
 COMMENT ON COLUMN stat_leaders.epoch IS 'Epoch as a number: second argument of fence().';
 COMMENT ON COLUMN stat_leaders.session_id IS 'Random id of the tenure.';
@@ -1055,21 +1058,21 @@ COMMENT ON COLUMN stat_leaders.pause_reason IS 'Why, in words.';
 CREATE VIEW stat_contenders AS
 -- As is_held() and is_alive(), but looked up once for all.
 WITH held AS MATERIALIZED (
-    SELECT k.classid, k.objid, k.mode FROM pg_locks k
+    SELECT k.classid, k.objid, k.mode, k.pid FROM pg_locks k
      WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
        AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
        AND k.classid IN ('leadership'::regclass, 'member'::regclass))
 SELECT m.cluster_id, g.group_name, m.id AS member_id, m.name AS member_name,
        CASE WHEN NOT lock.alive THEN 'gone'
             WHEN CASE WHEN t.epoch IS NULL THEN l.member_id = m.id AND l.released_at IS NULL ELSE t.member_id = m.id END
-                 AND l.id::oid IN (SELECT h.objid FROM held h WHERE h.classid = 'leadership'::regclass) THEN
+                 AND (l.id::oid, m.backend_pid) IN (SELECT h.objid, h.pid FROM held h WHERE h.classid = 'leadership'::regclass) THEN
                 CASE WHEN coalesce(t.granted_at, l.granted_at) > clock_timestamp() THEN 'in grace' ELSE 'leader' END
             ELSE 'standby' END AS state,
        lock.alive, m.backend_pid, m.client_version, m.joined_at, m.incarnation
   FROM member m
  CROSS JOIN LATERAL unnest(m.group_names) AS g(group_name)
- CROSS JOIN LATERAL (SELECT m.id::oid IN (
-       SELECT h.objid FROM held h WHERE h.classid = 'member'::regclass AND h.mode = 'ExclusiveLock') AS alive) lock
+ CROSS JOIN LATERAL (SELECT (m.id::oid, m.backend_pid) IN (
+       SELECT h.objid, h.pid FROM held h WHERE h.classid = 'member'::regclass AND h.mode = 'ExclusiveLock') AS alive) lock
   LEFT JOIN leadership l ON l.cluster_id = m.cluster_id AND l.group_name = g.group_name
   LEFT JOIN unentered_tenures() t ON t.leadership_id = l.id;
 COMMENT ON VIEW stat_contenders IS 'Who contends for what: one row per member and group; state and alive are looked up in the locks.';
@@ -1078,7 +1081,7 @@ COMMENT ON COLUMN stat_contenders.group_name IS 'Group contended for.';
 COMMENT ON COLUMN stat_contenders.member_id IS 'member.id: what switchover --to and request_handover() take.';
 COMMENT ON COLUMN stat_contenders.member_name IS 'Name of the process.';
 COMMENT ON COLUMN stat_contenders.state IS 'leader; in grace: took over, waits before it may act; standby; gone: not connected.';
-COMMENT ON COLUMN stat_contenders.alive IS 'Is the member''s advisory lock held?';
+COMMENT ON COLUMN stat_contenders.alive IS 'Is the member''s advisory lock held by its session?';
 COMMENT ON COLUMN stat_contenders.backend_pid IS 'Server process of its lock session.';
 COMMENT ON COLUMN stat_contenders.client_version IS 'Version of its libpgkeeper.';
 COMMENT ON COLUMN stat_contenders.joined_at IS 'When its present lock session joined.';

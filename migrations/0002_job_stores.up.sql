@@ -259,9 +259,9 @@ AS $$
 BEGIN
     IF NOT pg_is_in_recovery() THEN
         RETURN QUERY
-        SELECT t.leadership_id, t.epoch FROM tenure t
-         WHERE t.session_id IS NOT NULL AND t.leadership_id::oid IN (
-               SELECT k.objid FROM pg_locks k
+        SELECT t.leadership_id, t.epoch FROM tenure t JOIN member m ON m.id = t.member_id
+         WHERE t.session_id IS NOT NULL AND (t.leadership_id::oid, m.backend_pid) IN (
+               SELECT k.objid, k.pid FROM pg_locks k
                 WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
                   AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
                   AND k.classid = 'leadership'::regclass);

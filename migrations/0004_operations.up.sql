@@ -241,15 +241,17 @@ CREATE TRIGGER note_truncate AFTER TRUNCATE ON checkpoint_counter FOR EACH STATE
 
 CREATE VIEW stat_pauses AS
 -- As is_held(), but looked up once for all groups: there may be one per job.
-WITH held AS MATERIALIZED (
-    SELECT k.objid FROM pg_locks k
+WITH led AS MATERIALIZED (
+    SELECT k.objid AS leadership_id, m.id AS member_id FROM pg_locks k JOIN member m ON m.backend_pid = k.pid
      WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
        AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
        AND k.classid = 'leadership'::regclass)
 SELECT p.cluster_id, p.paused_at, p.paused_by, p.reason, coalesce(g.groups, 0) AS groups, coalesce(g.leaderless, 0) AS leaderless
   FROM election_pause p
   LEFT JOIN (
-       SELECT l.cluster_id, count(*) AS groups, count(*) FILTER (WHERE l.id::oid NOT IN (SELECT h.objid FROM held h)) AS leaderless
+       SELECT l.cluster_id, count(*) AS groups,
+              count(*) FILTER (WHERE l.member_id IS NULL
+                                  OR (l.id::oid, l.member_id) NOT IN (SELECT d.leadership_id, d.member_id FROM led d)) AS leaderless
          FROM leadership l GROUP BY l.cluster_id) g USING (cluster_id);
 COMMENT ON VIEW stat_pauses IS 'Clusters whose elections are paused, one row each.';
 COMMENT ON COLUMN stat_pauses.cluster_id IS 'Cluster id.';

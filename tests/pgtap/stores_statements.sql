@@ -56,7 +56,9 @@ BEGIN
     END LOOP;
     RETURN answer;
 END $$;
--- Two groups that lead, and this session holds their locks; a third whose tenure is over.
+-- Two groups that lead, and this session, which is of both members, holds their locks; a third whose tenure is over.
+INSERT INTO member (id, incarnation, cluster_id, name, backend_pid, client_version) OVERRIDING SYSTEM VALUE
+SELECT n, gen_random_uuid(), 'c', 'm' || n, pg_backend_pid(), 'test' FROM generate_series(1, 2) n;
 INSERT INTO leadership (id, cluster_id, group_name, epoch, session_id, member_id, taken_at) OVERRIDING SYSTEM VALUE
 VALUES (1001, 'c', 'one', 7, gen_random_uuid(), 1, now()), (1002, 'c', 'two', 9, gen_random_uuid(), 2, now());
 INSERT INTO tenure SELECT l.id, l.epoch, l.session_id, l.member_id, now(), now(), 'immediate', 1, 1, 1, 1, true
