@@ -82,7 +82,19 @@ exec 7>"$work/stranger"
 echo "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.leadership'), id), 'ready' FROM pgkeeper.leadership WHERE group_name = 'other';" >&7
 until_true 20 grep -q ready "$work/stranger.out"
 state 'lock held by a stranger' 1 'led by "dave"' 1 '^locks,fail,.*stranger' 0 'led by "dave"'
+# It is next in the queue for the lock of a leader that dies: that leader is dead all the same.
+echo "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.leadership'), id), 'second' FROM pgkeeper.leadership WHERE group_name = 'master';" >&7
+queues() { [ "$(value "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stranger' AND wait_event_type = 'Lock'")" = 1 ]; }
+until_true 20 queues
+kill -KILL "$dave"
+until_true 20 grep -q second "$work/stranger.out"
+state 'lock of a dead leader taken by a stranger' 2 'CRITICAL: no leader of group "master"' 1 '^locks,fail,.*stranger' 0 'CRITICAL: no leader'
+expect 4 leader dispatcher
+expect 0 metrics
+stdout_has 'pgkeeper_group_led{cluster="/default",group="master"} 0'
 exec 7>&-
+contend dave dispatcher --address dave:4; dave=$pid
+until_true 20 leads dave:4
 
 # Read-only.
 value "ALTER DATABASE postgres SET default_transaction_read_only = on" >/dev/null
