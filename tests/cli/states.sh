@@ -81,7 +81,14 @@ children+=($!)
 exec 7>"$work/stranger"
 echo "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.leadership'), id), 'ready' FROM pgkeeper.leadership WHERE group_name = 'other';" >&7
 until_true 20 grep -q ready "$work/stranger.out"
-state 'lock held by a stranger' 1 'led by "dave"' 1 '^locks,fail,.*stranger' 0 'led by "dave"'
+state 'lock held by a stranger' 1 'led by "dave"' 1 '^locks,fail,.*stranger""\) holds the lock of leadership' 0 'led by "dave"'
+# The locks of a dead member and of a fence, too: it is dead all the same.
+dead=$(value "SELECT member_id FROM pgkeeper.stat_contenders WHERE member_name = 'alice' AND state = 'gone' LIMIT 1")
+echo "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.member'), $dead), pg_advisory_lock(pgkeeper.lock_class('pgkeeper.leader'), id), 'third'
+        FROM pgkeeper.leadership WHERE group_name = 'other';" >&7
+until_true 20 grep -q third "$work/stranger.out"
+state 'lock of a dead member held by a stranger' 1 'led by "dave"' 1 "^locks,fail,.*holds the fence of leadership.*holds the lock of member $dead" 0 'led by "dave"'
+[ "$(value "SELECT state FROM pgkeeper.stat_contenders WHERE member_id = $dead")" = gone ] || failed "member $dead looks alive"
 # It is next in the queue for the lock of a leader that dies: that leader is dead all the same.
 echo "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.leadership'), id), 'second' FROM pgkeeper.leadership WHERE group_name = 'master';" >&7
 queues() { [ "$(value "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stranger' AND wait_event_type = 'Lock'")" = 1 ]; }
