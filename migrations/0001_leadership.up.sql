@@ -336,6 +336,8 @@ CREATE TRIGGER guard_row AFTER UPDATE ON tenure
 CREATE FUNCTION guard_leadership() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
+DECLARE
+    acting CONSTANT text := coalesce(current_setting('pgkeeper.act', true), '');
 BEGIN
     IF TG_OP <> 'UPDATE' THEN
         RAISE EXCEPTION 'rows of leadership cannot be deleted: epochs would start again and old tokens would pass the fence'
@@ -355,10 +357,12 @@ BEGIN
         UPDATE tenure t SET epoch = greatest(t.epoch, NEW.epoch), session_id = NULL, entered = true WHERE t.leadership_id = NEW.id;
     END IF;
     IF NEW.epoch <> OLD.epoch THEN
+        PERFORM set_config('pgkeeper.act', 'fence', true);
         UPDATE leader_history h
            SET end_reason = coalesce(h.end_reason, 'fenced'),
                end_detail = coalesce(h.end_detail, format('epoch raised by hand by %s', session_user))
          WHERE h.leadership_id = NEW.id AND h.ended_at IS NULL;
+        PERFORM set_config('pgkeeper.act', acting, true);
     END IF;
     RETURN NULL;
 END $$;
@@ -441,11 +445,13 @@ BEGIN
        SET backend_pid = EXCLUDED.backend_pid, joined_at = clock_timestamp(), group_names = '{}'
     RETURNING m.id INTO member_id;
     -- After a restart of the server all join at once: what another one is busy with is left to it.
+    PERFORM set_config('pgkeeper.act', 'join', true);
     DELETE FROM member WHERE id IN (
         SELECT m.id FROM member m
          WHERE m.cluster_id = join_member.cluster_id AND m.joined_at < clock_timestamp() - interval '1 day'
            AND NOT is_alive(m.id)
            FOR UPDATE SKIP LOCKED);
+    PERFORM set_config('pgkeeper.act', '', true);
     locked := pg_try_advisory_lock(lock_class('member'), member_id);
     RETURN NEXT;
 END $$;
@@ -762,11 +768,11 @@ BEGIN
         UPDATE tenure t SET session_id = NULL WHERE t.leadership_id = l.id AND t.epoch = l.epoch;
         UPDATE leader r SET session_id = NULL, address = NULL, confirmed_at = NULL
          WHERE r.cluster_id = l.cluster_id AND r.group_name = l.group_name AND r.session_id = release.session_id;
-        PERFORM set_config('pgkeeper.act', '', true);
         UPDATE leader_history h
            SET ended_at = clock_timestamp(),
                end_reason = CASE WHEN release.granted THEN release.reason ELSE 'abandoned' END
          WHERE h.leadership_id = l.id AND h.ended_at IS NULL;
+        PERFORM set_config('pgkeeper.act', '', true);
     END IF;
     -- Frees the lock at once; a successor waits for this transaction at the row.
     PERFORM pg_advisory_unlock(lock_class('leadership'), release.leadership_id);
@@ -775,8 +781,10 @@ END $$;
 COMMENT ON FUNCTION release(integer, bigint, uuid, text, boolean, integer) IS 'Ends a tenure cleanly: marks it released, empties its records, frees the lock. granted false: given up within the grace, so a successor waits its own in full. done, or fenced when the tenure had ended. announce_tenure() is to follow.';
 
 CREATE FUNCTION report_end(leadership_id integer, epoch bigint, session_id uuid, reason text, detail text) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
+BEGIN
+    PERFORM set_config('pgkeeper.act', 'report_end', true);
     UPDATE leader_history h
        SET ended_at = coalesce(h.ended_at, clock_timestamp()),
            -- To a session a shutdown looks like pg_terminate_backend(); the server that is here now knows better.
@@ -791,7 +799,8 @@ AS $$
            end_detail = coalesce(h.end_detail, report_end.detail)
      WHERE h.leadership_id = report_end.leadership_id AND h.epoch = report_end.epoch
        AND h.session_id = report_end.session_id;
-$$;
+    PERFORM set_config('pgkeeper.act', '', true);
+END $$;
 COMMENT ON FUNCTION report_end(integer, bigint, uuid, text, text) IS 'A former leader that is connected again says why its tenure ended, where its successor could only write lost.';
 
 CREATE FUNCTION rehearse() RETURNS void
@@ -972,22 +981,38 @@ BEGIN
      WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
        AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
        AND k.classid = 'leadership'::regclass AND k.objid = l.id::oid;
-    IF holder IS NULL THEN
+    -- Nobody can take over before this is committed.
+    IF holder IS NULL AND NOT pg_try_advisory_xact_lock(lock_class('leadership'), l.id) THEN
         RETURN false;
     END IF;
     PERFORM enter_tenure(t.leadership_id, t.epoch) FROM tenure t WHERE t.leadership_id = l.id AND NOT t.entered;
+    SELECT * INTO l FROM leadership x WHERE x.id = l.id;
+    IF holder IS NULL AND (l.session_id IS NULL OR l.released_at IS NOT NULL) THEN
+        RETURN false;
+    END IF;
+    PERFORM set_config('pgkeeper.act', 'kick', true);
+    IF holder IS NULL THEN
+        -- Lost: given up in its place. Its process may live, cut off: without a row in tenure an exclusive successor waits the grace.
+        UPDATE leadership x SET released_at = clock_timestamp() WHERE x.id = l.id;
+        DELETE FROM tenure t WHERE t.leadership_id = l.id;
+        UPDATE leader r SET session_id = NULL, address = NULL, confirmed_at = NULL
+         WHERE r.cluster_id = l.cluster_id AND r.group_name = l.group_name;
+        PERFORM announce(l.cluster_id, 'released ' || l.id);
+    END IF;
     UPDATE leader_history h
-       SET end_reason = 'kicked', end_detail = format('by %s', session_user)
+       SET end_reason = 'kicked', end_detail = format('by %s', session_user),
+           ended_at = CASE WHEN holder IS NULL THEN clock_timestamp() END
      WHERE h.leadership_id = l.id AND h.ended_at IS NULL;
+    PERFORM set_config('pgkeeper.act', '', true);
     INSERT INTO event (cluster_id, subject, act, by_hand, detail)
     VALUES (l.cluster_id, l.group_name, 'kick', false,
             jsonb_build_object('epoch', epoch_text(l.epoch), 'pid', holder));
-    RETURN pg_terminate_backend(holder);
+    RETURN holder IS NULL OR pg_terminate_backend(holder);
 EXCEPTION WHEN insufficient_privilege THEN
     RAISE EXCEPTION 'role "%", the owner of kick(), may not end session % of group "%": %', current_user, holder, l.group_name, SQLERRM
         USING ERRCODE = 'insufficient_privilege', HINT = format('as a superuser: SELECT pg_terminate_backend(%s)', holder);
 END $$;
-COMMENT ON FUNCTION kick(text, text) IS 'Ends the session that leads a component or group, whoever holds it; false when nobody does. The leader''s process lives on and contends again. Needs the owner of this function to be a member of the leader''s role or of pg_signal_backend.';
+COMMENT ON FUNCTION kick(text, text) IS 'Ends the session that leads a component or group, whoever holds it; a tenure that is lost is closed, so that the group counts as given up. False when nobody leads and nothing is lost. The leader''s process lives on and contends again. Needs the owner of this function to be a member of the leader''s role or of pg_signal_backend.';
 
 -- ---------------------------------------------------------------------------------------------
 -- Views for people.

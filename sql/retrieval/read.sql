@@ -6,7 +6,10 @@ WITH held AS MATERIALIZED (
      WHERE $4::boolean AND k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
        AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
        AND k.classid = 'leadership'::regclass)
-SELECT 'group', l.group_name, l.epoch, l.session_id, l.member_id, l.released_at IS NOT NULL,
+SELECT 'group', l.group_name, l.epoch,
+       -- A tenure whose row in `tenure` is gone passes no fence any more: its leader is to know.
+       CASE WHEN EXISTS (SELECT FROM tenure t WHERE t.leadership_id = l.id AND t.session_id = l.session_id) THEN l.session_id END,
+       l.member_id, l.released_at IS NOT NULL,
        CASE WHEN $4::boolean THEN l.id::oid IN (SELECT h.objid FROM held h) END,
        CASE WHEN l.handover_by IS NOT NULL AND l.handover_until > clock_timestamp() THEN l.handover_from END,
        NULL::text
