@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "blob_callbacks.h"
 #include "blob_tools.h"
 
 static const size_t sizes[] = {0,      1,      2048,   65535, 65536,        65537,
@@ -137,59 +138,6 @@ static void test_blobs__wrong_job_or_key_or_cluster__is_not_found(void **state)
 
 /* ------------------------------------------------------------------ streams */
 
-struct stream {
-    size_t bytes;
-    size_t at;
-    size_t step; /* at most so many at a time; 0: as many as there is room for */
-    unsigned seed;
-    bool right;
-    pgk_status answer; /* once `fails_at` is reached */
-    size_t fails_at;
-    int64_t told;
-    int64_t told_total;
-    int tellings;
-    pgk_status tells;
-};
-
-static pgk_status give(void *user, void *buffer, size_t capacity, size_t *ret_bytes)
-{
-    struct stream *s = user;
-    size_t bytes = s->bytes - s->at < capacity ? s->bytes - s->at : capacity;
-    bytes = s->step > 0 && bytes > s->step ? s->step : bytes;
-    if (s->answer != PGK_OK && s->at >= s->fails_at) {
-        return s->answer;
-    }
-    pattern_fill(buffer, bytes, s->at, s->seed);
-    s->at += bytes;
-    *ret_bytes = bytes;
-    return PGK_OK;
-}
-
-static pgk_status take(void *user, const void *data, size_t bytes)
-{
-    struct stream *s = user;
-    unsigned char *expected = malloc(bytes);
-    if (s->answer != PGK_OK && s->at >= s->fails_at) {
-        free(expected);
-        return s->answer;
-    }
-    pattern_fill(expected, bytes, s->at, s->seed);
-    s->right = s->right && memcmp(expected, data, bytes) == 0;
-    s->at += bytes;
-    free(expected);
-    return PGK_OK;
-}
-
-static pgk_status tell(void *user, int64_t done, int64_t total)
-{
-    struct stream *s = user;
-    s->tellings++;
-    s->right = s->right && done >= s->told;
-    s->told = done;
-    s->told_total = total;
-    return s->tells;
-}
-
 static void test_blobs__streams__are_taken_and_given_in_order(void **state)
 {
     static const size_t steps[] = {0, 1000, 70001};
@@ -200,14 +148,14 @@ static void test_blobs__streams__are_taken_and_given_in_order(void **state)
         struct stream in = {.bytes = 5 * MIB + 3, .step = steps[i], .seed = 9, .right = true};
         struct stream out = {.seed = 9, .right = true};
         pgk_blob_source source = {.size = sizeof(source),
-                                  .read = give,
+                                  .read = stream_give,
                                   .user = &in,
-                                  .progress = tell,
+                                  .progress = stream_tell,
                                   .progress_user = &in};
         pgk_blob_target target = {.size = sizeof(target),
-                                  .write = take,
+                                  .write = stream_take,
                                   .user = &out,
-                                  .progress = tell,
+                                  .progress = stream_tell,
                                   .progress_user = &out};
         pgk_blob_key key;
         STORE_WORKS(&err, pgk_blobs_add(yard.blobs, NULL, PGK_BLOB_TRANSIENT, &source, &key, &err));
@@ -236,7 +184,7 @@ static void test_blobs__a_callback_that_refuses__ends_it_and_nothing_is_stored(v
     for (size_t i = 0; i < 4; i++) {
         struct stream in = {
             .bytes = 20 * MIB, .answer = PGK_ERR_TIMEOUT, .fails_at = points[i], .right = true};
-        pgk_blob_source source = {.size = sizeof(source), .read = give, .user = &in};
+        pgk_blob_source source = {.size = sizeof(source), .read = stream_give, .user = &in};
         STORE_FAILS(PGK_ERR_TIMEOUT, &err,
                     pgk_blobs_add(yard.blobs, NULL, PGK_BLOB_PERMANENT, &source, &key, &err));
     }
@@ -245,7 +193,7 @@ static void test_blobs__a_callback_that_refuses__ends_it_and_nothing_is_stored(v
     pgk_blob_source source = {.size = sizeof(source),
                               .data = data,
                               .data_bytes = 20 * MIB,
-                              .progress = tell,
+                              .progress = stream_tell,
                               .progress_user = &in};
     STORE_FAILS(PGK_ERR_RESOURCE, &err,
                 pgk_blobs_add(yard.blobs, NULL, PGK_BLOB_PERMANENT, &source, &key, &err));
@@ -257,7 +205,7 @@ static void test_blobs__a_callback_that_refuses__ends_it_and_nothing_is_stored(v
     assert_int_equal(objects_count(yard.fixture), 0);
     put_pattern(yard.blobs, NULL, 3 * MIB, 1, &key);
     struct stream out = {.seed = 1, .right = true, .answer = PGK_ERR_CONNECTION, .fails_at = MIB};
-    pgk_blob_target target = {.size = sizeof(target), .write = take, .user = &out};
+    pgk_blob_target target = {.size = sizeof(target), .write = stream_take, .user = &out};
     STORE_FAILS(PGK_ERR_CONNECTION, &err, pgk_blobs_get(yard.blobs, NULL, &key, &target, &err));
     assert_true(out.right);
     assert_in_range(out.at, MIB, 2 * MIB);
@@ -265,22 +213,6 @@ static void test_blobs__a_callback_that_refuses__ends_it_and_nothing_is_stored(v
 }
 
 /* ------------------------------------------------------------------ lists and removing */
-
-struct seen {
-    int count;
-    pgk_blob blobs[16];
-    pgk_status answer;
-};
-
-static pgk_status see(void *user, const pgk_blob *blob)
-{
-    struct seen *seen = user;
-    if (seen->count < 16) {
-        seen->blobs[seen->count] = *blob;
-    }
-    seen->count++;
-    return seen->answer;
-}
 
 static void test_blobs__lists__are_in_order_and_of_what_was_asked_for(void **state)
 {
@@ -301,25 +233,25 @@ static void test_blobs__lists__are_in_order_and_of_what_was_asked_for(void **sta
     }
     put_pattern(yard.blobs, &two, 20, 8, &key);
     put_pattern(yard.blobs, NULL, 30, 9, &key);
-    struct seen seen = {0};
-    STORE_WORKS(&err, pgk_blobs_list(yard.blobs, &one, see, &seen, &err));
+    struct blobs_seen seen = {0};
+    STORE_WORKS(&err, pgk_blobs_list(yard.blobs, &one, blob_see, &seen, &err));
     assert_int_equal(seen.count, 6);
     for (int i = 1; i < seen.count; i++) {
         assert_true(pgk_blob_key_compare(&seen.blobs[i - 1].key, &seen.blobs[i].key) < 0);
         assert_memory_equal(&seen.blobs[i].job_id, &one, sizeof(one));
     }
-    seen = (struct seen){0};
-    STORE_WORKS(&err, pgk_blobs_list(yard.blobs, NULL, see, &seen, &err));
+    seen = (struct blobs_seen){0};
+    STORE_WORKS(&err, pgk_blobs_list(yard.blobs, NULL, blob_see, &seen, &err));
     assert_int_equal(seen.count, 1);
     assert_int_equal(seen.blobs[0].bytes, 30);
     assert_false(seen.blobs[0].has_job);
-    seen = (struct seen){0};
-    STORE_WORKS(&err, pgk_blobs_list_all(yard.blobs, see, &seen, &err));
+    seen = (struct blobs_seen){0};
+    STORE_WORKS(&err, pgk_blobs_list_all(yard.blobs, blob_see, &seen, &err));
     assert_int_equal(seen.count, 8);
     assert_false(seen.blobs[0].has_job);
     assert_memory_equal(&seen.blobs[7].job_id, &two, sizeof(two));
-    seen = (struct seen){.answer = PGK_ERR_NOT_FOUND};
-    STORE_FAILS(PGK_ERR_NOT_FOUND, &err, pgk_blobs_list_all(yard.blobs, see, &seen, &err));
+    seen = (struct blobs_seen){.answer = PGK_ERR_NOT_FOUND};
+    STORE_FAILS(PGK_ERR_NOT_FOUND, &err, pgk_blobs_list_all(yard.blobs, blob_see, &seen, &err));
     assert_int_equal(seen.count, 1);
     blob_yard_close(&yard);
 }
@@ -332,7 +264,7 @@ static void test_blobs__delete_all__takes_one_job_and_its_bytes(void **state)
     pgk_uuid one = job_of(1);
     pgk_uuid two = job_of(2);
     int64_t removed = -1;
-    struct seen seen = {0};
+    struct blobs_seen seen = {0};
     blob_yard_open(&yard, *state);
     put_pattern(yard.blobs, &two, 20, 1, &key);
     put_pattern(yard.blobs, NULL, 20, 1, &key);
@@ -350,7 +282,7 @@ static void test_blobs__delete_all__takes_one_job_and_its_bytes(void **state)
     STORE_WORKS(&err, pgk_blobs_delete_all(yard.blobs, &one, &removed, &err));
     assert_int_equal(removed, 0);
     STORE_WORKS(&err, pgk_blobs_delete_all(yard.blobs, NULL, NULL, &err));
-    STORE_WORKS(&err, pgk_blobs_list_all(yard.blobs, see, &seen, &err));
+    STORE_WORKS(&err, pgk_blobs_list_all(yard.blobs, blob_see, &seen, &err));
     assert_int_equal(seen.count, 1);
     assert_memory_equal(&seen.blobs[0].job_id, &two, sizeof(two));
     assert_int_equal(orphans_count(yard.fixture), 0);
