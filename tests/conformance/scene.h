@@ -107,6 +107,8 @@ pgk_job_registry *scene_registry(struct scene *s, pgk_ha *ha, const pgk_token *t
 /* Of job 1. */
 pgk_checkpoints *scene_checkpoints(struct scene *s, pgk_ha *ha, const pgk_token *token,
                                    int max_retained, pgk_discard_fn discard, void *user);
+/* Of any job, unfenced; at most one is retained, and nothing discards. */
+pgk_checkpoints *scene_checkpoints_of(struct scene *s, pgk_ha *ha, int job);
 pgk_checkpoint_counter *scene_counter(struct scene *s, pgk_ha *ha, const pgk_token *token);
 pgk_blobs *scene_blobs(struct scene *s, pgk_ha *ha, const pgk_token *token);
 struct ear *scene_ear(struct scene *s);
@@ -137,6 +139,8 @@ const char *results_text(struct scene *s, pgk_job_results *store);
 /* Ids of the completed entries, separated by blanks; lives until the next call. */
 const char *checkpoints_text(struct scene *s, pgk_checkpoints *store);
 void add_checkpoint(struct scene *s, pgk_checkpoints *store, int64_t id, pgk_checkpoint_kind kind);
+/* Adds 1, 2, ... of these kinds, see checkpoints_add_all. */
+void add_checkpoints(struct scene *s, pgk_checkpoints *store, const char *kinds);
 pgk_scheduling_status registry_status(struct scene *s, pgk_job_registry *registry, int job);
 int64_t counter_next(struct scene *s, pgk_checkpoint_counter *counter);
 void put_blob(struct scene *s, pgk_blobs *blobs, int job, const char *text, pgk_blob_key *ret_key);

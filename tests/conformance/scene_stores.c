@@ -118,12 +118,14 @@ pgk_checkpoints *scene_checkpoints(struct scene *s, pgk_ha *ha, const pgk_token 
                                    int max_retained, pgk_discard_fn discard, void *user)
 {
     pgk_checkpoints *store = NULL;
-    pgk_checkpoints_options options = {.size = sizeof(options),
-                                       .job_id = job_of(1),
-                                       .max_retained = max_retained,
-                                       .discard = discard,
-                                       .user = user};
-    WORKS(s, pgk_ha_checkpoints(ha, token, &options, &store, &s->err));
+    WORKS(s, checkpoints_open(ha, token, 1, max_retained, discard, user, &store, &s->err));
+    return keep(&s->stores, free_checkpoints, store);
+}
+
+pgk_checkpoints *scene_checkpoints_of(struct scene *s, pgk_ha *ha, int job)
+{
+    pgk_checkpoints *store = NULL;
+    WORKS(s, checkpoints_open(ha, PGK_UNFENCED, job, 1, NULL, NULL, &store, &s->err));
     return keep(&s->stores, free_checkpoints, store);
 }
 
@@ -226,6 +228,11 @@ void add_checkpoint(struct scene *s, pgk_checkpoints *store, int64_t id, pgk_che
 {
     pgk_checkpoint checkpoint = checkpoint_of(id, kind);
     WORKS(s, pgk_checkpoints_add(store, &checkpoint, &s->err));
+}
+
+void add_checkpoints(struct scene *s, pgk_checkpoints *store, const char *kinds)
+{
+    WORKS(s, checkpoints_add_all(store, kinds, &s->err));
 }
 
 pgk_scheduling_status registry_status(struct scene *s, pgk_job_registry *registry, int job)

@@ -59,6 +59,12 @@ void stores_free(struct stores *stores);
 /* An entry with all that is needed. */
 pgk_job_result result_of(int job);
 pgk_checkpoint checkpoint_of(int64_t id, pgk_checkpoint_kind kind);
+/* Adds entries 1, 2, ...; a letter for each: c, a checkpoint; s, a savepoint; t, one that stops the job. */
+pgk_status checkpoints_add_all(pgk_checkpoints *store, const char *kinds, pgk_error *err);
+/* A store of a job's checkpoints. */
+pgk_status checkpoints_open(pgk_ha *ha, const pgk_token *token, int job, int max_retained,
+                            pgk_discard_fn discard, void *user, pgk_checkpoints **ret_store,
+                            pgk_error *err);
 
 /*
  * Empties the tables and puts in: job 1 with graph, RUNNING, checkpoint 1 completed and 2 discarding,
