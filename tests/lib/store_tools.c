@@ -103,6 +103,26 @@ pgk_status checkpoints_open(pgk_ha *ha, const pgk_token *token, int job, int max
     return pgk_ha_checkpoints(ha, token, &options, ret_store, err);
 }
 
+pgk_status result_see(void *user, const pgk_job_result *result)
+{
+    struct result_seen *seen = user;
+    if (seen->count < 8) {
+        seen->jobs[seen->count] = result->job_id;
+    }
+    seen->count++;
+    seen->last = *result;
+    seen->corrupt += result->entry_status == PGK_ERR_CORRUPT;
+    snprintf(seen->name, sizeof(seen->name), "%s", result->job_name ? result->job_name : "-");
+    snprintf(seen->failure, sizeof(seen->failure), "%s", result->failure ? result->failure : "-");
+    if (result->reason != NULL) {
+        snprintf(seen->reason, sizeof(seen->reason), "%s", result->reason);
+    }
+    if (result->accumulators != NULL && result->accumulators_bytes < sizeof(seen->accumulators)) {
+        memcpy(seen->accumulators, result->accumulators, result->accumulators_bytes);
+    }
+    return seen->answer;
+}
+
 /* ------------------------------------------------------------------ the known state */
 
 void known_state(struct fixture *fixture)

@@ -66,6 +66,21 @@ pgk_status checkpoints_open(pgk_ha *ha, const pgk_token *token, int job, int max
                             pgk_discard_fn discard, void *user, pgk_checkpoints **ret_store,
                             pgk_error *err);
 
+/* What a list of results handed out; zero it before use. */
+struct result_seen {
+    int count;
+    pgk_uuid jobs[8];
+    pgk_job_result last; /* without what it points to */
+    char name[64];
+    char failure[64];
+    char reason[128];
+    char accumulators[64];
+    int corrupt;
+    pgk_status answer;
+};
+/* A row function; user: struct result_seen. */
+pgk_status result_see(void *user, const pgk_job_result *result);
+
 /*
  * Empties the tables and puts in: job 1 with graph, RUNNING, checkpoint 1 completed and 2 discarding,
  * next number 5; job 2 with a dirty result; job 3 with a clean one that is 40 days old.
