@@ -223,16 +223,8 @@ static void stream__is_taken_and_given_in_order(struct scene *s)
     pgk_blobs *blobs = open_blobs(s);
     struct stream in = {.bytes = 2 * MIB + 3, .step = 70001, .seed = 9, .right = true};
     struct stream out = {.seed = 9, .right = true};
-    pgk_blob_source source = {.size = sizeof(source),
-                              .read = stream_give,
-                              .user = &in,
-                              .progress = stream_tell,
-                              .progress_user = &in};
-    pgk_blob_target target = {.size = sizeof(target),
-                              .write = stream_take,
-                              .user = &out,
-                              .progress = stream_tell,
-                              .progress_user = &out};
+    pgk_blob_source source = stream_source(&in);
+    pgk_blob_target target = stream_target(&out);
     WORKS(s, pgk_blobs_add(blobs, NULL, PGK_BLOB_TRANSIENT, &source, &key, &s->err));
     assert_int_equal(key.type, PGK_BLOB_TRANSIENT);
     assert_int_equal(in.told, 2 * MIB + 3);
@@ -251,7 +243,7 @@ static void source_that_fails__its_status_and_nothing_stored(struct scene *s)
     for (size_t i = 0; i < 3; i++) {
         struct stream in = {
             .bytes = 3 * MIB, .step = 65536, .answer = PGK_ERR_TIMEOUT, .fails_at = points[i]};
-        pgk_blob_source source = {.size = sizeof(source), .read = stream_give, .user = &in};
+        pgk_blob_source source = stream_source(&in);
         FAILS(s, PGK_ERR_TIMEOUT,
               pgk_blobs_add(blobs, NULL, PGK_BLOB_PERMANENT, &source, &key, &s->err));
     }
@@ -284,8 +276,8 @@ static void target_that_refuses__its_status(struct scene *s)
     pgk_blobs *blobs = open_blobs(s);
     struct stream in = {.bytes = 2 * MIB, .step = 65536, .seed = 9};
     struct stream out = {.seed = 9, .right = true, .answer = PGK_ERR_TIMEOUT, .fails_at = 1};
-    pgk_blob_source source = {.size = sizeof(source), .read = stream_give, .user = &in};
-    pgk_blob_target target = {.size = sizeof(target), .write = stream_take, .user = &out};
+    pgk_blob_source source = stream_source(&in);
+    pgk_blob_target target = stream_target(&out);
     WORKS(s, pgk_blobs_add(blobs, NULL, PGK_BLOB_PERMANENT, &source, &key, &s->err));
     FAILS(s, PGK_ERR_TIMEOUT, pgk_blobs_get(blobs, NULL, &key, &target, &s->err));
     assert_true(out.right);

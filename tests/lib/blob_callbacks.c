@@ -45,6 +45,24 @@ pgk_status stream_tell(void *user, int64_t done, int64_t total)
     return s->tells;
 }
 
+pgk_blob_source stream_source(struct stream *stream)
+{
+    return (pgk_blob_source){.size = sizeof(pgk_blob_source),
+                             .read = stream_give,
+                             .user = stream,
+                             .progress = stream_tell,
+                             .progress_user = stream};
+}
+
+pgk_blob_target stream_target(struct stream *stream)
+{
+    return (pgk_blob_target){.size = sizeof(pgk_blob_target),
+                             .write = stream_take,
+                             .user = stream,
+                             .progress = stream_tell,
+                             .progress_user = stream};
+}
+
 pgk_status blob_see(void *user, const pgk_blob *blob)
 {
     struct blobs_seen *seen = user;

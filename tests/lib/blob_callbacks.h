@@ -29,6 +29,9 @@ struct stream {
 pgk_status stream_give(void *user, void *buffer, size_t capacity, size_t *ret_bytes);
 pgk_status stream_take(void *user, const void *data, size_t bytes);
 pgk_status stream_tell(void *user, int64_t done, int64_t total);
+/* With all of these. */
+pgk_blob_source stream_source(struct stream *stream);
+pgk_blob_target stream_target(struct stream *stream);
 
 /* What a list handed out; zero it before use. */
 struct blobs_seen {

@@ -147,16 +147,8 @@ static void test_blobs__streams__are_taken_and_given_in_order(void **state)
     for (size_t i = 0; i < 3; i++) {
         struct stream in = {.bytes = 5 * MIB + 3, .step = steps[i], .seed = 9, .right = true};
         struct stream out = {.seed = 9, .right = true};
-        pgk_blob_source source = {.size = sizeof(source),
-                                  .read = stream_give,
-                                  .user = &in,
-                                  .progress = stream_tell,
-                                  .progress_user = &in};
-        pgk_blob_target target = {.size = sizeof(target),
-                                  .write = stream_take,
-                                  .user = &out,
-                                  .progress = stream_tell,
-                                  .progress_user = &out};
+        pgk_blob_source source = stream_source(&in);
+        pgk_blob_target target = stream_target(&out);
         pgk_blob_key key;
         STORE_WORKS(&err, pgk_blobs_add(yard.blobs, NULL, PGK_BLOB_TRANSIENT, &source, &key, &err));
         assert_int_equal(key.type, PGK_BLOB_TRANSIENT);
@@ -184,7 +176,7 @@ static void test_blobs__a_callback_that_refuses__ends_it_and_nothing_is_stored(v
     for (size_t i = 0; i < 4; i++) {
         struct stream in = {
             .bytes = 20 * MIB, .answer = PGK_ERR_TIMEOUT, .fails_at = points[i], .right = true};
-        pgk_blob_source source = {.size = sizeof(source), .read = stream_give, .user = &in};
+        pgk_blob_source source = stream_source(&in);
         STORE_FAILS(PGK_ERR_TIMEOUT, &err,
                     pgk_blobs_add(yard.blobs, NULL, PGK_BLOB_PERMANENT, &source, &key, &err));
     }
@@ -205,7 +197,7 @@ static void test_blobs__a_callback_that_refuses__ends_it_and_nothing_is_stored(v
     assert_int_equal(objects_count(yard.fixture), 0);
     put_pattern(yard.blobs, NULL, 3 * MIB, 1, &key);
     struct stream out = {.seed = 1, .right = true, .answer = PGK_ERR_CONNECTION, .fails_at = MIB};
-    pgk_blob_target target = {.size = sizeof(target), .write = stream_take, .user = &out};
+    pgk_blob_target target = stream_target(&out);
     STORE_FAILS(PGK_ERR_CONNECTION, &err, pgk_blobs_get(yard.blobs, NULL, &key, &target, &err));
     assert_true(out.right);
     assert_in_range(out.at, MIB, 2 * MIB);
