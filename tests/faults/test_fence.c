@@ -159,6 +159,25 @@ static void test_fence__epoch_lowered_or_row_deleted_by_hand__refused(void **sta
     check_ends(fixture, "");
 }
 
+/* As after a crash no epoch passes any more: a leader that went on would find each of its writes refused. */
+static void test_fence__tenure_gone_by_hand__leader_deposed_and_leads_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    struct process *a = contest_start(fixture, "a", NULL);
+    int64_t epoch = contest_granted(a);
+    static const char *const acts[] = {"TRUNCATE pgkeeper.tenure", "DELETE FROM pgkeeper.tenure"};
+    for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+        db_exec(fixture, "%s", acts[i]);
+        assert_int_equal(contest_revoked(a), epoch);
+        int64_t next = contest_granted(a);
+        assert_true(next > epoch);
+        epoch = next;
+        contest_write(a, "write", "PGK_OK");
+    }
+    check_ends(fixture, "fenced,fenced");
+    check_alternates(a);
+}
+
 /* Sends a statement and waits until the server says that it waits for a lock. */
 static void send_and_block(struct fixture *fixture, PGconn *conn, const char *statement)
 {
@@ -316,6 +335,7 @@ int main(void)
         DB_TEST(test_fence__repeatable_read__refused_with_a_cure),
         DB_TEST(test_fence__epoch_raised_by_hand__leader_deposed_and_its_writes_refused),
         DB_TEST(test_fence__epoch_lowered_or_row_deleted_by_hand__refused),
+        DB_TEST(test_fence__tenure_gone_by_hand__leader_deposed_and_leads_anew),
         DB_TEST(test_fence__write_and_raise_in_each_order__old_epoch_never_commits_late),
         DB_TEST(test_fence__acts_on_an_unentered_tenure__none_wait_in_a_circle),
         DB_TEST(test_fence__leader_resigned__its_token_is_worthless),
