@@ -81,6 +81,10 @@ tell 'pgkeeper test' 'BEGIN'
 doctor 1 horizon ok 'no session of pgkeeper holds back VACUUM'
 tell 'pgkeeper test' 'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT 1'
 doctor 1 horizon ok '""pgkeeper test"" has held its snapshot for [0-9.]+ s'
+# Who may not look at the sessions of others is told so, not of an age of 0.
+psql --no-psqlrc --quiet --file "$PGK_SOURCE_DIR/sql/roles.sql" >/dev/null
+value "CREATE ROLE onlooker LOGIN IN ROLE pgkeeper_monitor" >/dev/null
+PGUSER=onlooker doctor 1 horizon ok '""pgkeeper test"" has held its snapshot for [0-9]+ transactions'
 old() { [ "$(lowered horizon.sql "$@" | cut -d '|' -f 1)" = "$state" ]; }
 state=warn; until_true 20 old 60 0.1
 state=fail; until_true 20 old 60 0.1 300 0.2
