@@ -75,14 +75,9 @@ state 'led again' 1 'led by "dave"' 0 '^leaders,warn,' 0 'led by "dave"'
 contend erin other --group other --address erin:5; erin=$pid
 state 'two groups' 1 'WARNING: too few standbys of group "master", "other"' 0 '^leaders,warn,' 0 'too few standbys of group "master", "other"'
 stop "$erin" 0
-mkfifo "$work/stranger"
-PGAPPNAME=stranger psql --no-psqlrc --quiet --tuples-only --no-align <"$work/stranger" >"$work/stranger.out" &
-children+=($!)
-exec 7>"$work/stranger"
-echo "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.leadership'), id), 'ready' FROM pgkeeper.leadership WHERE group_name = 'other';" >&7
-until_true 20 grep -q ready "$work/stranger.out"
+stranger_holds "group_name = 'other'"
 state 'lock held by a stranger' 1 'led by "dave"' 1 '^locks,fail,.*stranger' 0 'led by "dave"'
-exec 7>&-
+stranger_leaves
 
 # Read-only.
 value "ALTER DATABASE postgres SET default_transaction_read_only = on" >/dev/null

@@ -81,8 +81,7 @@ static pgk_job_registry *fill(struct scene *s, pgk_ha *ha)
     pgk_checkpoints *checkpoints = scene_checkpoints(s, ha, PGK_UNFENCED, 1, NULL, NULL);
     pgk_job_registry *registry = scene_registry(s, ha, PGK_UNFENCED);
     WORKS(s, pgk_job_registry_set_running(registry, &job, &s->err));
-    add_checkpoint(s, checkpoints, 1, PGK_CHECKPOINT);
-    add_checkpoint(s, checkpoints, 2, PGK_CHECKPOINT);
+    add_checkpoints(s, checkpoints, "cc");
     return registry;
 }
 

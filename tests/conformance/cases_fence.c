@@ -108,8 +108,7 @@ static void discards__fenced_and_the_callback_is_not_told(struct scene *s)
     int calls = 0;
     int64_t left = -1;
     pgk_checkpoints *now = scene_checkpoints(s, d.ha, PGK_UNFENCED, 1, NULL, NULL);
-    add_checkpoint(s, now, 1, PGK_CHECKPOINT);
-    add_checkpoint(s, now, 2, PGK_CHECKPOINT);
+    add_checkpoints(s, now, "cc");
     pgk_checkpoints *past = scene_checkpoints(s, d.ha, &d.token, 1, count_discard, &calls);
     FAILS(s, PGK_ERR_FENCED,
           pgk_ha_discard_pending(d.ha, &d.token, NULL, count_discard, &calls, &left, &s->err));

@@ -8,7 +8,6 @@
 #include "completions.h"
 #include "stage.h"
 
-#define LEASE_MS 60000
 #define FIXED(attempts, delay)                                                                     \
     "cleanup-strategy", "fixed-delay", "cleanup-strategy.fixed-delay.attempts", attempts,          \
         "cleanup-strategy.fixed-delay.delay", delay
@@ -36,7 +35,7 @@ static void confirm(struct stage *s, int actor, const char *address, struct comp
 
 static void lead(struct stage *s)
 {
-    assert_true(script_begin(s->backend, "master", LEASE_MS, NULL));
+    stage_lead(s);
     STAGE_WAIT(s, 0, TAPE_GRANT, 1);
 }
 

@@ -7,7 +7,6 @@
 #include "completions.h"
 #include "stage.h"
 
-#define LEASE_MS 60000
 #define NEVER_SOON "cleanup-strategy", "fixed-delay", "cleanup-strategy.fixed-delay.delay", "1 h"
 
 static const char *const never_soon[] = {NEVER_SOON, NULL};
@@ -26,7 +25,7 @@ static void scene_open(struct scene *scene, const char *const *pairs)
     memset(scene, 0, sizeof(*scene));
     stage_open(&scene->s, pairs);
     stage_contend(&scene->s, 0);
-    assert_true(script_begin(scene->s.backend, "master", LEASE_MS, NULL));
+    stage_lead(&scene->s);
     WAIT_UNTIL(pgk_election_token(scene->s.a[0].election, &scene->token, NULL) == PGK_OK,
                WAIT_LONG_MS);
     for (int i = 0; i < 8; i++) {
