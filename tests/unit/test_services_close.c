@@ -288,7 +288,7 @@ static void test_close__freed_in_the_callback_that_it_waits_for__nothing_is_left
     pgk_election *election = s.a[0].election;
     s.a[0].hook = free_while_it_is_closed;
     s.a[0].hook_kind = TAPE_REVOKE;
-    lead(&s);
+    stage_lead(&s);
     STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     assert_int_equal(references(s.ha), before + 1);
     assert_int_equal(pgk_election_close(election, NULL), PGK_OK);
