@@ -132,6 +132,7 @@ COMMENT ON COLUMN election_pause.paused_by IS 'Role that paused them.';
 -- taken over again. leadership says durably which epoch is next, so that none is given out twice.
 CREATE UNLOGGED TABLE tenure (
     leadership_id      integer PRIMARY KEY,
+    cluster_id         text NOT NULL,
     epoch              bigint NOT NULL,
     session_id         uuid,
     member_id          integer NOT NULL,
@@ -147,6 +148,7 @@ CREATE UNLOGGED TABLE tenure (
 ) WITH (fillfactor = 10);
 COMMENT ON TABLE tenure IS 'One row per group that has been led: the only epoch that passes the fence now. Unlogged: emptied by a crash of the server and in a promoted standby, where nobody''s epoch passes until the next take-over.';
 COMMENT ON COLUMN tenure.leadership_id IS 'leadership.id.';
+COMMENT ON COLUMN tenure.cluster_id IS 'As in leadership: here because the fence, which is passed at each write, reads no other row.';
 COMMENT ON COLUMN tenure.epoch IS 'Its epoch; that of leadership, or the one after it while not entered.';
 COMMENT ON COLUMN tenure.session_id IS 'Random id of the tenure; empty: given up, or ended by hand, so that its epoch passes no more.';
 COMMENT ON COLUMN tenure.member_id IS 'Who took it: member.id.';
@@ -326,12 +328,14 @@ CREATE FUNCTION guard_tenure() RETURNS trigger
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    RAISE EXCEPTION 'tenure of leadership %: the epoch never falls (% to %)', OLD.leadership_id, OLD.epoch, NEW.epoch
+    RAISE EXCEPTION 'tenure of leadership %: its group is fixed and the epoch never falls (% to %)',
+        OLD.leadership_id, OLD.epoch, NEW.epoch
         USING ERRCODE = 'check_violation', HINT = 'To fence the present leader raise leadership.epoch.';
 END $$;
 COMMENT ON FUNCTION guard_tenure() IS 'Trigger: an epoch that has passed on never passes the fence again.';
 CREATE TRIGGER guard_row AFTER UPDATE ON tenure
-    FOR EACH ROW WHEN (NEW.epoch < OLD.epoch OR NEW.leadership_id <> OLD.leadership_id) EXECUTE FUNCTION guard_tenure();
+    FOR EACH ROW WHEN (NEW.epoch < OLD.epoch OR NEW.leadership_id <> OLD.leadership_id OR NEW.cluster_id <> OLD.cluster_id)
+    EXECUTE FUNCTION guard_tenure();
 
 CREATE FUNCTION guard_leadership() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
@@ -410,9 +414,11 @@ CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON election_pause
 -- ---------------------------------------------------------------------------------------------
 -- The fence: what every write of a leader, the library's or the application's own, passes.
 
-CREATE FUNCTION fence(leadership_id integer, epoch bigint) RETURNS boolean
+CREATE FUNCTION fence(leadership_id integer, epoch bigint, cluster_id text DEFAULT NULL) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
+DECLARE
+    theirs text;
 BEGIN
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
         RAISE EXCEPTION 'fence() needs READ COMMITTED, this transaction is %: its snapshot may be older than a take-over',
@@ -422,14 +428,20 @@ BEGIN
     PERFORM pg_advisory_xact_lock_shared(lock_class('leader'), fence.leadership_id);
     -- A statement of its own: its snapshot is taken after the lock was.
     PERFORM FROM tenure t
-      WHERE t.leadership_id = fence.leadership_id AND t.epoch = fence.epoch AND t.session_id IS NOT NULL;
+      WHERE t.leadership_id = fence.leadership_id AND t.epoch = fence.epoch AND t.session_id IS NOT NULL
+        AND (fence.cluster_id IS NULL OR t.cluster_id = fence.cluster_id);
     IF NOT FOUND THEN
+        SELECT l.cluster_id INTO theirs FROM leadership l WHERE l.id = fence.leadership_id;
+        IF theirs <> fence.cluster_id THEN
+            RAISE EXCEPTION 'fenced: leadership % is of cluster id "%", not of "%"', fence.leadership_id, theirs, fence.cluster_id
+                USING ERRCODE = 'PK001', HINT = 'A token is good for what belongs to the cluster id in which it was granted.';
+        END IF;
         RAISE EXCEPTION 'fenced: epoch % of leadership % has passed on', epoch_text(fence.epoch), fence.leadership_id
             USING ERRCODE = 'PK001', HINT = 'Another leader may have taken over: stop, and wait to be granted again.';
     END IF;
     RETURN true;
 END $$;
-COMMENT ON FUNCTION fence(integer, bigint) IS 'True while this epoch leads, and keeps a successor from taking over before the transaction ends; else raises SQLSTATE PK001. Call it in the transaction of the write, READ COMMITTED; after streaming data, just before COMMIT.';
+COMMENT ON FUNCTION fence(integer, bigint, text) IS 'True while this epoch leads, and keeps a successor from taking over before the transaction ends; else raises SQLSTATE PK001, also when cluster_id is given and the leadership is of another one. Call it in the transaction of the write, READ COMMITTED; after streaming data, just before COMMIT.';
 
 -- ---------------------------------------------------------------------------------------------
 -- Contending. Called by the library on a session of its own.
@@ -583,8 +595,8 @@ DECLARE
 BEGIN
     -- Everything that can be is done before the lock is free: from then on the group has no leader.
     LOOP
-        SELECT l.id, l.epoch, l.session_id, l.member_id, l.released_at, l.grace_ms, l.handover_to, l.handover_from, l.handover_until,
-               t.epoch AS present, t.entered, p.cluster_id IS NOT NULL AS paused INTO before
+        SELECT l.id, l.cluster_id, l.epoch, l.session_id, l.member_id, l.released_at, l.grace_ms,
+               l.handover_to, l.handover_from, l.handover_until, t.epoch AS present, t.entered, p.cluster_id IS NOT NULL AS paused INTO before
           FROM leadership l LEFT JOIN tenure t ON t.leadership_id = l.id LEFT JOIN election_pause p ON p.cluster_id = l.cluster_id
          WHERE l.id = take_over.leadership_id;
         holder := before.member_id;
@@ -661,8 +673,8 @@ BEGIN
            session_timeout_ms = take_over.session_timeout_ms, grace_ms = take_over.grace_ms, entered = false
      WHERE t.leadership_id = before.id;
     IF NOT FOUND THEN -- who led without a trace may still believe, whatever the row says of a clean end
-        INSERT INTO tenure VALUES (before.id, take_over.epoch, take_over.session_id, take_over.member_id, moment,
-            moment + take_over.wait_ms * interval '1 ms', take_over.take_over_mode, take_over.heartbeat_ms, take_over.lease_ms,
+        INSERT INTO tenure VALUES (before.id, before.cluster_id, take_over.epoch, take_over.session_id, take_over.member_id,
+            moment, moment + take_over.wait_ms * interval '1 ms', take_over.take_over_mode, take_over.heartbeat_ms, take_over.lease_ms,
             take_over.session_timeout_ms, greatest(take_over.grace_ms, before.grace_ms), false);
     END IF;
     IF NOT hasty THEN

@@ -240,7 +240,7 @@ BEGIN
         PERFORM blob_place(blob_store.cluster_id, blob_store.job_id, blob_store.blob_key, blob_object_new(blob_store.content),
                            octet_length(blob_store.content), blob_store.sha1, blob_store.sha256, blob_store.op_id, blob_store.epoch);
     END IF;
-    PERFORM may_write(blob_store.leadership_id, blob_store.epoch);
+    PERFORM may_write(blob_store.leadership_id, blob_store.epoch, blob_store.cluster_id);
     RETURN EXISTS (SELECT FROM blob_loose);
 END $$;
 COMMENT ON FUNCTION blob_store(integer, bigint, text, uuid, text, uuid, bytea, bytea, bytea) IS 'Stores a blob that is small enough for one statement, replacing what was there. True: there are loose objects, blob_sweep() is worth a call. Raises PK001 when leadership has passed on.';
@@ -255,8 +255,8 @@ BEGIN
     -- Only a look, without the lock: the fence comes last.
     IF blob_begin.leadership_id IS NOT NULL AND NOT EXISTS (
             SELECT FROM tenure t WHERE t.leadership_id = blob_begin.leadership_id AND t.epoch = blob_begin.epoch
-                                   AND t.session_id IS NOT NULL) THEN
-        PERFORM fence(blob_begin.leadership_id, blob_begin.epoch);
+                                   AND t.session_id IS NOT NULL AND t.cluster_id = blob_begin.cluster_id) THEN
+        PERFORM fence(blob_begin.leadership_id, blob_begin.epoch, blob_begin.cluster_id);
     END IF;
     loid := blob_object_new();
     key := loid::bigint::bit(32)::integer;
@@ -324,7 +324,7 @@ BEGIN
     DELETE FROM blob_loose x WHERE x.loid = loose.loid; -- follow_loose() sees the blob
     PERFORM set_config('synchronous_commit', 'on', true);
     IF blob_publish.leadership_id IS NOT NULL THEN
-        PERFORM may_write(blob_publish.leadership_id, blob_publish.epoch);
+        PERFORM may_write(blob_publish.leadership_id, blob_publish.epoch, blob_publish.cluster_id);
     END IF;
     IF loose.bound AND loose.backend_pid = pg_backend_pid() THEN
         -- That of the transaction stays.
@@ -395,7 +395,7 @@ BEGIN
        AND coalesce(b.job_id::text, '') = coalesce(blob_remove.job_id::text, '');
     GET DIAGNOSTICS removed = ROW_COUNT;
     PERFORM set_config('pgkeeper.act', '', true);
-    PERFORM may_write(blob_remove.leadership_id, blob_remove.epoch);
+    PERFORM may_write(blob_remove.leadership_id, blob_remove.epoch, blob_remove.cluster_id);
     loose := EXISTS (SELECT FROM blob_loose);
     RETURN NEXT;
 END $$;
@@ -418,7 +418,7 @@ BEGIN
     more := EXISTS (SELECT FROM blob b WHERE b.cluster_id = blob_remove_job.cluster_id
                                          AND coalesce(b.job_id::text, '') = coalesce(blob_remove_job.job_id::text, ''));
     PERFORM set_config('pgkeeper.act', '', true);
-    PERFORM may_write(blob_remove_job.leadership_id, blob_remove_job.epoch);
+    PERFORM may_write(blob_remove_job.leadership_id, blob_remove_job.epoch, blob_remove_job.cluster_id);
     RETURN NEXT;
 END $$;
 COMMENT ON FUNCTION blob_remove_job(integer, bigint, text, uuid, integer) IS 'Removes one batch of the blobs of a job (NULL: of no job); call it until more is false, then blob_sweep(), which unlinks their objects.';
