@@ -65,22 +65,15 @@ static void check_connection(struct doctor *doctor)
 
 static void check_pooler(struct doctor *doctor)
 {
-    DB_RESULT *answer = NULL;
-    pgk_error error;
     char evidence[160];
-    if (db_try(&doctor->db, sql_doctor_pooler, 0, NULL, &answer, &error) != PGK_OK) {
-        find(doctor, "pooler", "warn", error.message, NULL);
-        return;
-    }
-    int says = PQbackendPID(doctor->db.conn);
-    int answers = db_int(answer, 0, 0);
-    if (says == answers) {
+    int answers = doctor->db.server_pid;
+    if (!doctor->db.pooled) {
         snprintf(evidence, sizeof evidence, "none: server process %d answers itself", answers);
         find(doctor, "pooler", "ok", evidence, NULL);
         return;
     }
     snprintf(evidence, sizeof evidence, "server process %d answers, the connection says %d",
-             answers, says);
+             answers, PQbackendPID(doctor->db.conn));
     find(doctor, "pooler", "fail", evidence,
          "masters need a direct connection; behind session pooling "
          "high-availability.postgres.allow-session-pooler, for clients retrieval.mode: poll");

@@ -90,11 +90,26 @@ state 'read-only' 2 'CRITICAL: the database is read-only: nobody can take over o
     0 'CRITICAL: the database is read-only'
 PGOPTIONS='-c default_transaction_read_only=off' value "ALTER DATABASE postgres RESET default_transaction_read_only" >/dev/null
 
-# Behind a transaction pooler: what it reads is true, and doctor says that a master needs more.
+# Behind a transaction pooler: what it reads is true, and doctor says that a master needs more. What keeps something in its
+# session is refused. Nothing of it stays in the server's session, which is another client's next.
+settings="SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings WHERE source = 'session'
+             AND name <> 'application_name' AND name NOT IN ('client_encoding', 'standard_conforming_strings', 'DateStyle', 'TimeZone')"
 if start_pooler; then
     direct=$PGHOST:$PGPORT
     export PGHOST=127.0.0.1 PGPORT=$pooler_port
     state 'pooler' 1 'led by "dave"' 1 '^pooler,fail,' 0 'led by "dave"'
+    for verb in status leaders contenders history 'leader dispatcher' metrics version 'migrate status' 'jobs ls' 'results ls' \
+        'checkpoints ls' 'blobs ls' orphans 'pause --reason pooled' resume; do
+        # shellcheck disable=SC2086
+        expect 0 $verb
+    done
+    for verb in 'migrate up' 'migrate verify' 'watch dispatcher' 'elect dispatcher'; do
+        # shellcheck disable=SC2086
+        expect 1 $verb
+        stderr_has 'goes through a pooler'
+    done
+    same '' "$settings"
+    same '"$user", public' 'SHOW search_path'
     export PGHOST=${direct%:*} PGPORT=${direct##*:}
 fi
 
