@@ -89,6 +89,10 @@ value "ALTER DATABASE postgres SET default_transaction_read_only = on" >/dev/nul
 state 'read-only' 2 'CRITICAL: the database is read-only: nobody can take over or write' 1 '^recovery,fail,.*default_transaction_read_only' \
     0 'CRITICAL: the database is read-only'
 PGOPTIONS='-c default_transaction_read_only=off' value "ALTER DATABASE postgres RESET default_transaction_read_only" >/dev/null
+# Of the role that looks, which is as it should be.
+value "ALTER ROLE CURRENT_USER SET default_transaction_read_only = on" >/dev/null
+state 'a role that only reads' 1 'led by "dave"' 0 '^recovery,ok,.*is on for role' 0 'led by "dave"'
+PGOPTIONS='-c default_transaction_read_only=off' value "ALTER ROLE CURRENT_USER RESET default_transaction_read_only" >/dev/null
 
 # Behind a transaction pooler: what it reads is true, and doctor says that a master needs more. What keeps something in its
 # session is refused. Nothing of it stays in the server's session, which is another client's next.

@@ -31,7 +31,9 @@ total AS (
       FROM judged j),
 server AS (
     SELECT split_part(current_setting('server_version'), ' ', 1) AS version, pg_is_in_recovery() AS in_recovery,
-           current_setting('default_transaction_read_only')::boolean AS read_only, pg_postmaster_start_time() AS started_at),
+           -- The server's or the database's: of a role that may only read it says nothing about the others.
+           (SELECT s.setting = 'on' AND s.source NOT IN ('user', 'database user', 'session', 'client')
+              FROM pg_settings s WHERE s.name = 'default_transaction_read_only') AS read_only, pg_postmaster_start_time() AS started_at),
 verdict AS (
     SELECT CASE WHEN v.in_recovery OR v.read_only OR t.groups = 0 OR t.leaderless > 0 THEN 2
                 WHEN p.cluster_id IS NOT NULL OR t.in_grace > 0 OR t.short_names IS NOT NULL THEN 1
