@@ -13,6 +13,8 @@
 #include "migrate.h"
 
 #define OLDEST_SERVER 140000
+#define STANDBY_REFUSED                                                                            \
+    "server is in hot standby mode" /* libpq's word, never translated: LC_MESSAGES is C */
 
 void db_result_cleanup(PGresult **result)
 {
@@ -254,7 +256,7 @@ int db_execute(struct db *db, const char *sql, int n, const char *const *values)
 }
 
 /* libpq's own settings win over ours: keywords before dbname are defaults for the connection string. */
-static PGconn *open_connection(const struct cli *cli)
+static PGconn *open_connection(const struct cli *cli, const char *target)
 {
     char application[64];
     snprintf(application, sizeof application, "pgkeeper %s", cli->verb);
@@ -264,7 +266,7 @@ static PGconn *open_connection(const struct cli *cli)
     if (getenv("PGTARGETSESSIONATTRS") == NULL) {
         /* Locks, and so the truth about leaders, are those of the primary. */
         keywords[n] = "target_session_attrs";
-        values[n++] = "primary";
+        values[n++] = target;
     }
     if (getenv("PGCONNECT_TIMEOUT") == NULL) {
         keywords[n] = "connect_timeout";
@@ -356,7 +358,11 @@ int db_connect(struct db *db, const struct cli *cli)
     if (code != CLI_OK) {
         return code;
     }
-    db->conn = open_connection(cli);
+    db->conn = open_connection(cli, "primary");
+    if (cli->probes && strstr(PQerrorMessage(db->conn), STANDBY_REFUSED) != NULL) {
+        PQfinish(db->conn);
+        db->conn = open_connection(cli, "any"); /* to say that it is one */
+    }
     if (PQstatus(db->conn) != CONNECTION_OK) {
         pgk_error error;
         connection_error(db->conn, &error);

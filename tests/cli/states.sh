@@ -94,6 +94,35 @@ value "ALTER ROLE CURRENT_USER SET default_transaction_read_only = on" >/dev/nul
 state 'a role that only reads' 1 'led by "dave"' 0 '^recovery,ok,.*is on for role' 0 'led by "dave"'
 PGOPTIONS='-c default_transaction_read_only=off' value "ALTER ROLE CURRENT_USER RESET default_transaction_read_only" >/dev/null
 
+# A lock that VACUUM FULL takes: no probe waits for it for long, and each says so.
+mkfifo "$work/locker"
+psql --no-psqlrc --quiet --tuples-only --no-align <"$work/locker" >"$work/locker.out" &
+children+=($!)
+exec 7>"$work/locker"
+echo "BEGIN; LOCK TABLE pgkeeper.leadership IN ACCESS EXCLUSIVE MODE; SELECT 'ready';" >&7
+until_true 20 grep -q ready "$work/locker.out"
+began=$SECONDS
+expect 2 status --check
+stdout_is 'CRITICAL: the database did not answer in time'
+expect 5 metrics
+stdout_has 'pgkeeper_up 0'
+expect 1 doctor --format csv
+grep -qE '^leaders,fail,.*lock timeout' "$work/out" || failed 'doctor does not say that it waited'
+[ $((SECONDS - began)) -lt 30 ] || failed 'they waited too long'
+exec 7>&-
+echo 'tables locked'
+
+# A role at its CONNECTION LIMIT, on a server with room.
+value "CREATE ROLE limited LOGIN CONNECTION LIMIT 1" >/dev/null
+mkfifo "$work/limited"
+PGUSER=limited psql --no-psqlrc --quiet --tuples-only --no-align --dbname=postgres <"$work/limited" >"$work/limited.out" &
+children+=($!)
+exec 7>"$work/limited"
+echo "SELECT 'ready';" >&7
+until_true 20 grep -q ready "$work/limited.out"
+state 'no connection left for a role' 1 'led by "dave"' 1 '^connections,fail,.*role ""limited"" has 1 of its 1' 0 'led by "dave"'
+exec 7>&-
+
 # Behind a transaction pooler: what it reads is true, and doctor says that a master needs more. What keeps something in its
 # session is refused. Nothing of it stays in the server's session, which is another client's next.
 settings="SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings WHERE source = 'session'
