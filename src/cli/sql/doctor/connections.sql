@@ -23,7 +23,7 @@ judged AS (
       FROM room r LEFT JOIN tightest t ON true)
 SELECT ('{ok,warn,fail}'::text[])[1 + greatest(j.server_level, j.place_level)] AS state,
        format('%s of %s connections in use, %s free', j.used, j.usable, j.usable - j.used)
-           || coalesce(format('; %s has %s of its %s', j.name, j.place_used, j.allowed), '') AS evidence,
+           || CASE WHEN j.name IS NULL THEN '' ELSE format('; %s has %s of its %s', j.name, j.place_used, j.allowed) END AS evidence,
        CASE WHEN j.place_level >= greatest(j.server_level, 1) THEN format('raise the CONNECTION LIMIT of %s: who cannot connect cannot lead', j.name)
             WHEN j.server_level > 0
             THEN 'a master that cannot connect cannot lead: raise max_connections, or let clients go through a pooler' END AS cure
