@@ -84,6 +84,32 @@ until_true 20 grep -q ready "$work/stranger.out"
 state 'lock held by a stranger' 1 'led by "dave"' 1 '^locks,fail,.*stranger' 0 'led by "dave"'
 exec 7>&-
 
+# Another group has lost its leader: the standby is not its own. Given up cleanly it does not count any more.
+contend eve dispatcher --address eve:6; eve=$pid
+until_true 20 says 'OK: group "master" led by "dave" (epoch'
+contend gone dispatcher --group gone --address gone:9; gone=$pid
+until_true 20 grep -q granted "$work/gone"
+kill -KILL "$gone"
+state 'another leader dead' 2 'CRITICAL: no leader of group "gone"' 1 '^leaders,fail,' 0 'CRITICAL: no leader of group "gone"'
+expect 2 status --check
+stdout_is 'CRITICAL: no leader of group "gone"'
+expect 0 top --once --columns 200
+awk '$1 == "gone" && $0 ~ /lost/ && $0 ~ /:[0-9][0-9]:[0-9][0-9]/ { exit 1 }' "$work/out" || failed 'a lost leader leads on in top'
+# Names of many groups do not make the line endless; in top they do not hide the lease.
+group='a group whose name is long '
+for i in 1 2 3 4 5 6 7; do
+    contend "many$i" dispatcher --group "$group$i" --address "many:$i"; many[i]=$pid
+done
+few='too few standbys of group "a group whose name is long 1", "a group whose name is long 2", "a group whose name is long 3", "a group whose name is long 4", "a group whose name is long 5" and 2 more'
+until_true 20 says "$few"
+expect 0 top --once --columns 80
+grep -qE "^$group""1 +leading +1\.1 +[0-9]+ +[0-9]+ " "$work/out" || failed 'no epoch and lease in 80 columns'
+for i in 1 2 3 4 5 6 7; do stop "${many[i]}" 0; done
+contend gone dispatcher --group gone --address gone:9; gone=$pid
+until_true 20 grep -q granted "$work/gone"
+stop "$gone" 0
+stop "$eve" 0
+
 # Read-only.
 value "ALTER DATABASE postgres SET default_transaction_read_only = on" >/dev/null
 state 'read-only' 2 'CRITICAL: the database is read-only: nobody can take over or write' 1 '^recovery,fail,.*default_transaction_read_only' \
