@@ -26,7 +26,7 @@ owners() { # WANTED, by the function and by the view
 
 value "INSERT INTO pgkeeper.leadership (id, cluster_id, group_name, epoch, session_id, member_id, taken_at) OVERRIDING SYSTEM VALUE
     VALUES (1001, 'c', 'one', 7, gen_random_uuid(), 1, now()), (1002, 'c', 'two', 9, gen_random_uuid(), 2, now())" >/dev/null
-value "INSERT INTO pgkeeper.tenure SELECT id, epoch, session_id, member_id, now(), now(), 'immediate', 1, 1, 1, 1, true FROM pgkeeper.leadership" >/dev/null
+value "INSERT INTO pgkeeper.tenure SELECT id, cluster_id, epoch, session_id, member_id, now(), now(), 'immediate', 1, 1, 1, 1, true FROM pgkeeper.leadership" >/dev/null
 mkfifo "$work/leader"
 psql --no-psqlrc --quiet --tuples-only --no-align <"$work/leader" >"$work/leader.out" 2>&1 &
 children+=($!)

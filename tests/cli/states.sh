@@ -75,14 +75,33 @@ state 'led again' 1 'led by "dave"' 0 '^leaders,warn,' 0 'led by "dave"'
 contend erin other --group other --address erin:5; erin=$pid
 state 'two groups' 1 'WARNING: too few standbys of group "master", "other"' 0 '^leaders,warn,' 0 'too few standbys of group "master", "other"'
 stop "$erin" 0
-mkfifo "$work/stranger"
-PGAPPNAME=stranger psql --no-psqlrc --quiet --tuples-only --no-align <"$work/stranger" >"$work/stranger.out" &
-children+=($!)
-exec 7>"$work/stranger"
-echo "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.leadership'), id), 'ready' FROM pgkeeper.leadership WHERE group_name = 'other';" >&7
-until_true 20 grep -q ready "$work/stranger.out"
-state 'lock held by a stranger' 1 'led by "dave"' 1 '^locks,fail,.*stranger' 0 'led by "dave"'
-exec 7>&-
+stranger_holds "group_name = 'other'"
+state 'lock held by a stranger' 1 'led by "dave"' 1 '^locks,fail,.*stranger""\) holds the lock of leadership' 0 'led by "dave"'
+# The locks of a dead member and of a fence, too: it is dead all the same.
+dead=$(value "SELECT member_id FROM pgkeeper.stat_contenders WHERE member_name = 'alice' AND state = 'gone' LIMIT 1")
+stranger_asks "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.member'), $dead), 'third'"
+stranger_asks "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.leader'), id), 'fourth' FROM pgkeeper.leadership WHERE group_name = 'other'"
+until_true 20 stranger_has fourth
+state 'lock of a dead member held by a stranger' 1 'led by "dave"' 1 "^locks,fail,.*holds the fence of leadership.*holds the lock of member $dead" 0 'led by "dave"'
+[ "$(value "SELECT state FROM pgkeeper.stat_contenders WHERE member_id = $dead")" = gone ] || failed "member $dead looks alive"
+# It is next in the queue for the lock of a leader that dies: that leader is dead all the same.
+stranger_asks "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.leadership'), id), 'last' FROM pgkeeper.leadership WHERE group_name = 'master'"
+queues() { [ "$(value "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stranger' AND wait_event_type = 'Lock'")" = 1 ]; }
+until_true 20 queues
+kill -KILL "$dave"
+until_true 20 stranger_has last
+state 'lock of a dead leader taken by a stranger' 2 'CRITICAL: no leader of group "master"' 1 '^locks,fail,.*stranger' 0 'CRITICAL: no leader'
+expect 4 leader dispatcher
+expect 0 metrics
+stdout_has 'pgkeeper_group_led{cluster="/default",group="master"} 0'
+stranger_leaves
+# Nobody comes to take over: its tenure can be closed, and then nothing is amiss but that nobody is there.
+expect 0 kick dispatcher --yes
+stdout_has dave
+expect 4 kick dispatcher --yes
+state 'lost and kicked' 2 'CRITICAL: nobody contends' 1 '^leaders,fail,.*nobody contends' 0 'CRITICAL: nobody contends'
+contend dave dispatcher --address dave:4; dave=$pid
+until_true 20 leads dave:4
 
 # Another group has lost its leader: the standby is not its own. Given up cleanly it does not count any more.
 contend eve dispatcher --address eve:6; eve=$pid

@@ -11,7 +11,8 @@ contended AS (
       FROM stat_contenders c WHERE c.cluster_id = $1::text AND c.alive GROUP BY c.group_name),
 judged AS (
     SELECT k.*, coalesce(c.standbys, 0) AS standbys, k.held AND NOT k.in_grace AS led
-      FROM known k LEFT JOIN contended c USING (group_name)
+      -- Every contended group is known; a full join is never a nested loop of thousands by thousands.
+      FROM known k FULL JOIN contended c USING (group_name)
      WHERE k.held OR c.alive > 0
         OR k.lost AND CASE WHEN k.group_name ~ '^job-[0-9a-f]{32}$'
                            THEN EXISTS (SELECT FROM stat_jobs j
