@@ -156,7 +156,6 @@ static int blobs_ls(struct cli *cli, int argc, char **argv)
     bool all = false;
     const char *job = NULL, *limit = NULL;
     struct blob_name name;
-    int64_t count;
     const struct cli_option options[] = {{"--all-clusters", OPTION_FLAG, &all},
                                          {"--job", OPTION_TEXT, &job},
                                          {"--limit", OPTION_TEXT, &limit}};
@@ -165,8 +164,8 @@ static int blobs_ls(struct cli *cli, int argc, char **argv)
     if (code == CLI_OK) {
         code = parse_blob_name(cli, job, NULL, &name);
     }
-    if (code == CLI_OK && limit != NULL) {
-        code = parse_count(cli, "--limit", limit, &count);
+    if (code == CLI_OK) {
+        code = check_limit(cli, limit);
     }
     if (code != CLI_OK) {
         return code;

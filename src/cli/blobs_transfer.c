@@ -105,14 +105,7 @@ static int print_stored(const struct cli *cli, const struct blob_name *name, int
     const char *values[] = {name->key_text, number, size_text(bytes, size),
                             name->has_job ? name->job_text.hex : NULL,
                             config_value(cli, CLI_KEY_CLUSTER)};
-    DB_RESULT *rows = output_new_rows(5, names, types);
-    if (rows == NULL) {
-        say(cli, "out of memory");
-        return CLI_FAILED;
-    }
-    output_add_row(rows, values);
-    output_rows(stdout, cli->format, rows, 4);
-    return CLI_OK;
+    return print_row(cli, 5, names, types, values, 4);
 }
 
 static int explain_put(const struct cli *cli, const struct blob_name *name,

@@ -62,7 +62,6 @@ static int checkpoints_ls(struct cli *cli, int argc, char **argv)
     bool all = false;
     const char *job, *state = NULL, *limit = NULL;
     struct job_id id;
-    int64_t count;
     const struct cli_option options[] = {{"--all-clusters", OPTION_FLAG, &all},
                                          {"--state", OPTION_TEXT, &state},
                                          {"--limit", OPTION_TEXT, &limit}};
@@ -71,8 +70,8 @@ static int checkpoints_ls(struct cli *cli, int argc, char **argv)
     if (code == CLI_OK && job != NULL) {
         code = parse_job_id(cli, job, &id);
     }
-    if (code == CLI_OK && limit != NULL) {
-        code = parse_count(cli, "--limit", limit, &count);
+    if (code == CLI_OK) {
+        code = check_limit(cli, limit);
     }
     if (code != CLI_OK) {
         return code;

@@ -103,14 +103,7 @@ static int print_removed(const struct cli *cli, const char *cluster, int64_t rem
     char number[24];
     snprintf(number, sizeof number, "%" PRId64, removed);
     const char *values[] = {cluster, number};
-    DB_RESULT *rows = output_new_rows(2, names, types);
-    if (rows == NULL) {
-        say(cli, "out of memory");
-        return CLI_FAILED;
-    }
-    output_add_row(rows, values);
-    output_rows(stdout, cli->format, rows, 0);
-    return CLI_OK;
+    return print_row(cli, 2, names, types, values, 0);
 }
 
 /* Batches of a transaction each; what is done stays done. */

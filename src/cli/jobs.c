@@ -51,14 +51,13 @@ static int jobs_ls(struct cli *cli, int argc, char **argv)
 {
     bool all = false;
     const char *status = NULL, *limit = NULL;
-    int64_t count;
     const struct cli_option options[] = {{"--all-clusters", OPTION_FLAG, &all},
                                          {"--status", OPTION_TEXT, &status},
                                          {"--limit", OPTION_TEXT, &limit}};
     const struct wanted wanted = {"no arguments", 0, 0};
     int code = parse_action(cli, argc, argv, options, 3, &wanted, NULL);
-    if (code == CLI_OK && limit != NULL) {
-        code = parse_count(cli, "--limit", limit, &count);
+    if (code == CLI_OK) {
+        code = check_limit(cli, limit);
     }
     if (code != CLI_OK) {
         return code;

@@ -59,15 +59,14 @@ static int results_ls(struct cli *cli, int argc, char **argv)
 {
     bool all = false, dirty = false, clean = false;
     const char *limit = NULL;
-    int64_t count;
     const struct cli_option options[] = {{"--all-clusters", OPTION_FLAG, &all},
                                          {"--dirty", OPTION_FLAG, &dirty},
                                          {"--clean", OPTION_FLAG, &clean},
                                          {"--limit", OPTION_TEXT, &limit}};
     const struct wanted wanted = {"no arguments", 0, 0};
     int code = parse_action(cli, argc, argv, options, 4, &wanted, NULL);
-    if (code == CLI_OK && limit != NULL) {
-        code = parse_count(cli, "--limit", limit, &count);
+    if (code == CLI_OK) {
+        code = check_limit(cli, limit);
     }
     if (code != CLI_OK) {
         return code;
@@ -134,14 +133,7 @@ static int print_purged(const struct cli *cli, int64_t purged)
     char number[24];
     snprintf(number, sizeof number, "%" PRId64, purged);
     const char *values[] = {number};
-    DB_RESULT *rows = output_new_rows(1, names, types);
-    if (rows == NULL) {
-        say(cli, "out of memory");
-        return CLI_FAILED;
-    }
-    output_add_row(rows, values);
-    output_rows(stdout, cli->format, rows, 0);
-    return CLI_OK;
+    return print_row(cli, 1, names, types, values, 0);
 }
 
 struct purge {

@@ -132,7 +132,7 @@ static void say_ready(const struct cli *cli, bool stays)
     }
 }
 
-static void block_signals(sigset_t *ret_before)
+static sigset_t ends_and_children(void)
 {
     sigset_t signals;
     sigemptyset(&signals);
@@ -141,19 +141,19 @@ static void block_signals(sigset_t *ret_before)
     sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGQUIT);
     sigaddset(&signals, SIGCHLD);
+    return signals;
+}
+
+static void block_signals(sigset_t *ret_before)
+{
+    const sigset_t signals = ends_and_children();
     sigprocmask(SIG_BLOCK, &signals, ret_before);
 }
 
 /* Waits for one of the blocked signals. */
 static int next_signal(siginfo_t *info)
 {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGHUP);
-    sigaddset(&signals, SIGQUIT);
-    sigaddset(&signals, SIGCHLD);
+    const sigset_t signals = ends_and_children();
     int number;
     do {
         number = sigwaitinfo(&signals, info);

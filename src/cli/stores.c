@@ -78,6 +78,12 @@ int parse_count(const struct cli *cli, const char *what, const char *text, int64
     return CLI_OK;
 }
 
+int check_limit(const struct cli *cli, const char *limit)
+{
+    int64_t count;
+    return limit != NULL ? parse_count(cli, "--limit", limit, &count) : CLI_OK;
+}
+
 int stores_open(struct db *db, const struct cli *cli)
 {
     return db_open_for(db, cli, SCHEMA_OF_STORES);
@@ -104,6 +110,19 @@ int print_list(struct cli *cli, const char *sql, int n, const char *const *value
     }
     db_close(&db);
     return code;
+}
+
+int print_row(const struct cli *cli, int columns, const char *const *names, const Oid *types,
+              const char *const *values, int table_columns)
+{
+    DB_RESULT *rows = output_new_rows(columns, names, types);
+    if (rows == NULL) {
+        say(cli, "out of memory");
+        return CLI_FAILED;
+    }
+    output_add_row(rows, values);
+    output_rows(stdout, cli->format, rows, table_columns);
+    return CLI_OK;
 }
 
 int say_missing(const struct db *db, const char *what, const char *name)

@@ -35,6 +35,8 @@ struct job_id {
 int parse_job_id(const struct cli *cli, const char *text, struct job_id *ret_id);
 /* A number of 0..INT64_MAX, in digits. */
 int parse_count(const struct cli *cli, const char *what, const char *text, int64_t *ret_count);
+/* Of --limit, which may be NULL: not given. */
+int check_limit(const struct cli *cli, const char *limit);
 
 /* As db_open, for a schema that has the job stores. */
 int stores_open(struct db *db, const struct cli *cli);
@@ -45,6 +47,9 @@ int print_list(struct cli *cli, const char *sql, int n, const char *const *value
 /* Prints the only row, in a table one line per column. No row: exit code 4, and "no WHAT HEX in cluster". */
 int print_one(struct cli *cli, const char *sql, int n, const char *const *values, const char *what,
               const char *name);
+/* Prints a row that no statement has found; of its columns a table shows the first ones, 0: all. */
+int print_row(const struct cli *cli, int columns, const char *const *names, const Oid *types,
+              const char *const *values, int table_columns);
 int say_missing(const struct db *db, const char *what, const char *name);
 
 /* Refuses when a live leader owns the job's graph, unless forced: exit code 1 and a sentence that ends in `effect`. */

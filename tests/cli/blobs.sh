@@ -8,15 +8,6 @@ stderr_has 'is at version 2, this command needs 3; run: pgkeeper --schema'
 expect 6 --schema old orphans
 pgkeeper migrate up 2>/dev/null
 
-json_is() { # WANT JSONPATH
-    local got
-    got=$(psql --no-psqlrc --tuples-only --no-align --set=j="$(cat "$work/out")" --set=p="$2" <<'SQL'
-SELECT jsonb_path_query_first(:'j'::jsonb, :'p'::jsonpath) #>> '{}';
-SQL
-    )
-    [ "$got" = "$1" ] || failed "$2 is \"$got\", not \"$1\""
-}
-same_bytes() { cmp -s "$1" "$2" || failed "$1 and $2 differ"; }
 sha1_of() { sha1sum <"$1" | cut -d ' ' -f 1; }
 objects() { value 'SELECT count(*) FROM pg_largeobject_metadata'; }
 a=0123456789abcdef0123456789abcdef

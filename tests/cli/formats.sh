@@ -21,14 +21,6 @@ INSERT INTO pgkeeper.leadership (cluster_id, group_name, epoch) VALUES ('/defaul
 INSERT INTO pgkeeper.leader (cluster_id, component, group_name, epoch, session_id, address, confirmed_at)
 VALUES ('/default', 'web', :'nasty', 0, '00000000-0000-4000-8000-000000000001', :'nasty', '2026-01-02 03:04:05.678+02');
 SQL
-json_is() { # WANT JSONPATH
-    local got
-    got=$(psql --no-psqlrc --tuples-only --no-align --set=j="$(cat "$work/out")" --set=p="$2" <<'SQL'
-SELECT jsonb_path_query_first(:'j'::jsonb, :'p'::jsonpath) #>> '{}';
-SQL
-    )
-    [ "$got" = "$1" ] || failed "$2 is \"$got\", not \"$1\""
-}
 expect 0 leaders --format json
 json_is "$nasty" '$[0].address'
 json_is "$nasty" '$[0].group_name'

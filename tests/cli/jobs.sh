@@ -8,15 +8,6 @@ stderr_has 'is at version 1, this command needs 3; run: pgkeeper --schema'
 expect 0 --schema old leaders
 pgkeeper migrate up 2>/dev/null
 
-json_is() { # WANT JSONPATH
-    local got
-    got=$(psql --no-psqlrc --tuples-only --no-align --set=j="$(cat "$work/out")" --set=p="$2" <<'SQL'
-SELECT jsonb_path_query_first(:'j'::jsonb, :'p'::jsonpath) #>> '{}';
-SQL
-    )
-    [ "$got" = "$1" ] || failed "$2 is \"$got\", not \"$1\""
-}
-same_bytes() { cmp -s "$1" "$2" || failed "$1 and $2 differ"; }
 a=0123456789abcdef0123456789abcdef
 b=00000000-0000-0000-0000-00000000000b
 b_hex=0000000000000000000000000000000b

@@ -3,13 +3,6 @@
 . "$(dirname "$0")/lib/common.sh"
 pgkeeper migrate up 2>/dev/null
 
-# One row of JSON printed last by `expect`, by jsonpath.
-field() { # JSONPATH
-    psql --no-psqlrc --tuples-only --no-align --set=j="$(cat "$work/out")" --set=p="$1" <<'SQL'
-SELECT jsonb_path_query_first(:'j'::jsonb, :'p'::jsonpath) #>> '{}';
-SQL
-}
-field_is() { [ "$(field "$2")" = "$1" ] || failed "$2 is \"$(field "$2")\", not \"$1\""; }
 leader_is() { [ "$("$PGK_TEST_COMMAND" leader dispatcher 2>/dev/null)" = "$1" ]; }
 saw() { grep -q "$2" "$work/$1"; } # NAME PATTERN
 
@@ -37,29 +30,29 @@ until_true 20 saw watch alice:1
 until_true 20 saw watch.all alice:1
 
 expect 0 leaders --format json
-field_is leading '$[0].state'
-field_is alice '$[0].member_name'
-field_is true '$[0].lock_held'
-field_is 1 '$.size()'
-first_session=$(field '$[0].session_id')
+json_is leading '$[0].state'
+json_is alice '$[0].member_name'
+json_is true '$[0].lock_held'
+json_is 1 '$.size()'
+first_session=$(json_at '$[0].session_id')
 saw alice "granted epoch 1.1 session $first_session" || failed "elect and leaders differ"
 expect 0 contenders dispatcher --format json
-field_is 2 '$.size()'
-field_is leader '$[*] ? (@.member_name == "alice").state'
+json_is 2 '$.size()'
+json_is leader '$[*] ? (@.member_name == "alice").state'
 expect 0 contenders nothing --format json
 stdout_is "[]"
 expect 0 leader dispatcher --format json
-field_is alice:1 '$[0].address'
+json_is alice:1 '$[0].address'
 expect 0 history --format json
-field_is null '$[0].ended_at.type()'
+json_is null '$[0].ended_at.type()'
 
 # Switchover by name, by id, to the leader itself, to nobody, and without a name.
 expect 4 switchover dispatcher --to carol
 stderr_has '"alice", leader'
 stderr_has '"bob", standby'
 expect 0 switchover dispatcher --to bob --format json
-field_is bob '$[0].member_name'
-field_is 1.1 '$[0].ended_epoch'
+json_is bob '$[0].member_name'
+json_is 1.1 '$[0].ended_epoch'
 leader_is bob:2 || until_true 20 leader_is bob:2
 expect 0 switchover dispatcher --to bob
 stderr_has 'leads already'
@@ -69,8 +62,8 @@ until_true 20 leader_is alice:1
 expect 0 switchover dispatcher
 until_true 20 leader_is bob:2
 expect 0 history dispatcher --format json
-field_is switchover '$[0].end_reason'
-field_is 4 '$.size()'
+json_is switchover '$[0].end_reason'
+json_is 4 '$.size()'
 expect 0 history master --limit 2 --format csv
 [ "$(wc -l <"$work/out")" = 3 ] || failed "--limit does not limit"
 
@@ -93,7 +86,7 @@ stop "$twin2" 0
 
 # Kick: dry run and without an answer nothing; then the session ends, and somebody leads with a larger epoch.
 expect 0 kick dispatcher --dry-run --format json
-field_is bob '$[0].member_name'
+json_is bob '$[0].member_name'
 expect 1 kick dispatcher
 stderr_has 'nothing was done'
 before=$(value "SELECT max(epoch) FROM pgkeeper.leadership")

@@ -74,7 +74,7 @@ metric_is 'pgkeeper_group_led{cluster="/default",group="master"} 1'
 metric_is 'pgkeeper_take_overs_total{cluster="/default",group="master"} 1'
 metric_is 'pgkeeper_standbys{cluster="/default",group="master"} 1'
 top_has 'OK: group "master" led by "alice"'
-grep -E '^master +dispatcher +leading +alice +1.1 +[0-9]+ +1000 +alice:1' "$work/out" >/dev/null || failed "no leader with the age of its lease"
+grep -E '^master +leading +1.1 +[0-9]+ +1000 +alice +dispatcher +alice:1' "$work/out" >/dev/null || failed "no leader with the age of its lease"
 stdout_has take_over
 
 # The format of the metrics: families together, described once, before their samples; names end in their units.
@@ -147,14 +147,9 @@ same "pause resume" "SELECT string_agg(act, ' ' ORDER BY id) FROM pgkeeper.event
 kill -KILL "$bob"
 until_true 20 probes 'CRITICAL: no leader of group "master"'
 # A stranger holds the lock of the group: it looks led, and is not.
-mkfifo "$work/stranger"
-PGAPPNAME=stranger psql --no-psqlrc --quiet --tuples-only --no-align <"$work/stranger" >"$work/stranger.out" &
-children+=($!)
-exec 7>"$work/stranger"
-echo "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.leadership'), id) FROM pgkeeper.leadership; SELECT 'ready';" >&7
-until_true 20 grep -q ready "$work/stranger.out"
+stranger_holds true
 doctor 1 locks fail 'stranger.*holds the lock of leadership'
-exec 7>&-
+stranger_leaves
 until_true 20 probes 'CRITICAL: no leader of group "master"'
 # Given up cleanly: nobody contends.
 contend carol dispatcher --address carol:3; carol=$pid

@@ -3,14 +3,6 @@
 . "$(dirname "$0")/lib/common.sh"
 pgkeeper migrate up 2>/dev/null
 
-json_is() { # WANT JSONPATH
-    local got
-    got=$(psql --no-psqlrc --tuples-only --no-align --set=j="$(cat "$work/out")" --set=p="$2" <<'SQL'
-SELECT jsonb_path_query_first(:'j'::jsonb, :'p'::jsonpath) #>> '{}';
-SQL
-    )
-    [ "$got" = "$1" ] || failed "$2 is \"$got\", not \"$1\""
-}
 lines_are() { [ "$(wc -l <"$work/out")" = "$1" ] || failed "$(wc -l <"$work/out") lines, not $1"; }
 fits() { awk 'length > 80 { exit 1 }' "$work/out" || failed "wider than 80 columns"; }
 a=0000000000000000000000000000000a

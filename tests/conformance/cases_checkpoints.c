@@ -1,45 +1,29 @@
 /* tests/conformance/cases_checkpoints.c - contract 7, the checkpoint store: what is listed, what leaves, what is refused. */
 #include "suite.h"
 
+#include "checkpoint_scene.h"
+
 static pgk_checkpoints *open_store(struct scene *s, int max_retained)
 {
     return scene_checkpoints(s, scene_open(s), PGK_UNFENCED, max_retained, NULL, NULL);
 }
 
-struct copy {
-    pgk_checkpoint checkpoint;
-    char content[64];
-    int calls;
-    pgk_status answer;
-};
-
-static pgk_status copy_checkpoint(void *user, const pgk_checkpoint *checkpoint)
-{
-    struct copy *copy = user;
-    const char *text = checkpoint->pointer != NULL ? checkpoint->pointer : checkpoint->metadata;
-    size_t length = checkpoint->pointer != NULL ? strlen(text) : checkpoint->metadata_bytes;
-    copy->calls++;
-    copy->checkpoint = *checkpoint;
-    snprintf(copy->content, sizeof(copy->content), "%.*s", length < 60 ? (int)length : 0, text);
-    return copy->answer;
-}
-
 static int64_t latest(struct scene *s, pgk_checkpoints *store)
 {
-    struct copy copy = {.answer = PGK_OK};
-    WORKS(s, pgk_checkpoints_latest(store, copy_checkpoint, &copy, &s->err));
-    assert_int_equal(copy.calls, 1);
-    return copy.checkpoint.checkpoint_id;
+    struct checkpoint_seen seen = {.answer = PGK_OK};
+    WORKS(s, pgk_checkpoints_latest(store, checkpoint_see, &seen, &s->err));
+    assert_int_equal(seen.count, 1);
+    return seen.last.checkpoint_id;
 }
 
 static void empty__nothing_listed_and_no_latest(struct scene *s)
 {
-    struct copy copy = {.answer = PGK_OK};
+    struct checkpoint_seen seen = {.answer = PGK_OK};
     pgk_checkpoints *store = open_store(s, 1);
-    FAILS(s, PGK_ERR_NOT_FOUND, pgk_checkpoints_latest(store, copy_checkpoint, &copy, &s->err));
+    FAILS(s, PGK_ERR_NOT_FOUND, pgk_checkpoints_latest(store, checkpoint_see, &seen, &s->err));
     assert_string_equal(checkpoints_text(s, store), "");
     assert_int_equal(pgk_checkpoints_count(store), 0);
-    assert_int_equal(copy.calls, 0);
+    assert_int_equal(seen.count, 0);
 }
 
 static void numbers_of_more_digits__ascending(struct scene *s)
@@ -67,8 +51,7 @@ static void opened_anew__recovered(struct scene *s)
 {
     pgk_ha *ha = scene_open(s);
     pgk_checkpoints *store = scene_checkpoints(s, ha, PGK_UNFENCED, 3, NULL, NULL);
-    add_checkpoint(s, store, 1, PGK_CHECKPOINT);
-    add_checkpoint(s, store, 2, PGK_SAVEPOINT);
+    add_checkpoints(s, store, "cs");
     pgk_checkpoints *again = scene_checkpoints(s, ha, PGK_UNFENCED, 3, NULL, NULL);
     assert_int_equal(pgk_checkpoints_count(again), 2);
     assert_string_equal(checkpoints_text(s, again), "1 2");
@@ -102,20 +85,14 @@ static void opened_with_a_smaller_maximum__the_surplus_leaves_with_the_next(stru
 static void maximum_2__the_oldest_leave(struct scene *s)
 {
     pgk_checkpoints *store = open_store(s, 2);
-    for (int64_t id = 1; id <= 5; id++) {
-        add_checkpoint(s, store, id, PGK_CHECKPOINT);
-    }
+    add_checkpoints(s, store, "ccccc");
     assert_string_equal(checkpoints_text(s, store), "4 5");
 }
 
 static void maximum_1__c1_c2_s1_s2_s3_leaves_c2_and_s3(struct scene *s)
 {
     pgk_checkpoints *store = open_store(s, 1);
-    add_checkpoint(s, store, 1, PGK_CHECKPOINT);
-    add_checkpoint(s, store, 2, PGK_CHECKPOINT);
-    add_checkpoint(s, store, 3, PGK_SAVEPOINT);
-    add_checkpoint(s, store, 4, PGK_SAVEPOINT);
-    add_checkpoint(s, store, 5, PGK_SAVEPOINT);
+    add_checkpoints(s, store, "ccsss");
     assert_string_equal(checkpoints_text(s, store), "2 5");
     assert_int_equal(pgk_checkpoints_count(store), 2);
 }
@@ -123,18 +100,14 @@ static void maximum_1__c1_c2_s1_s2_s3_leaves_c2_and_s3(struct scene *s)
 static void maximum_1__c1_s1_c2_leaves_c2(struct scene *s)
 {
     pgk_checkpoints *store = open_store(s, 1);
-    add_checkpoint(s, store, 1, PGK_CHECKPOINT);
-    add_checkpoint(s, store, 2, PGK_SAVEPOINT);
-    add_checkpoint(s, store, 3, PGK_CHECKPOINT);
+    add_checkpoints(s, store, "csc");
     assert_string_equal(checkpoints_text(s, store), "3");
 }
 
 static void maximum_1__c1_s1_stop_leaves_the_stop(struct scene *s)
 {
     pgk_checkpoints *store = open_store(s, 1);
-    add_checkpoint(s, store, 1, PGK_CHECKPOINT);
-    add_checkpoint(s, store, 2, PGK_SAVEPOINT);
-    add_checkpoint(s, store, 3, PGK_STOP_SAVEPOINT);
+    add_checkpoints(s, store, "cst");
     assert_string_equal(checkpoints_text(s, store), "3");
 }
 
@@ -174,31 +147,31 @@ static void id_of_one_that_left__already_exists(struct scene *s)
 
 static void all_fields__come_back(struct scene *s)
 {
-    struct copy copy = {.answer = PGK_OK};
+    struct checkpoint_seen seen = {.answer = PGK_OK};
     pgk_checkpoints *store = open_store(s, 9);
     pgk_checkpoint full = checkpoint_of(0, PGK_SAVEPOINT);
     pgk_uuid job = job_of(1);
     full.retention = PGK_RETAIN_ON_CANCELLATION;
     full.completed_ms = INT64_C(1700000000123);
     WORKS(s, pgk_checkpoints_add(store, &full, &s->err));
-    WORKS(s, pgk_checkpoints_latest(store, copy_checkpoint, &copy, &s->err));
-    assert_int_equal(copy.checkpoint.size, sizeof(pgk_checkpoint));
-    assert_int_equal(copy.checkpoint.checkpoint_id, 0);
-    assert_int_equal(copy.checkpoint.kind, PGK_SAVEPOINT);
-    assert_int_equal(copy.checkpoint.retention, PGK_RETAIN_ON_CANCELLATION);
-    assert_int_equal(copy.checkpoint.completed_ms, INT64_C(1700000000123));
-    assert_int_equal(pgk_uuid_compare(&copy.checkpoint.job_id, &job), 0);
-    assert_int_equal(copy.checkpoint.status, PGK_OK);
-    assert_null(copy.checkpoint.reason);
-    assert_int_equal(copy.checkpoint.epoch, 0);
-    assert_null(copy.checkpoint.pointer);
-    assert_int_equal(copy.checkpoint.metadata_bytes, full.metadata_bytes);
-    assert_string_equal(copy.content, "metadata");
+    WORKS(s, pgk_checkpoints_latest(store, checkpoint_see, &seen, &s->err));
+    assert_int_equal(seen.last.size, sizeof(pgk_checkpoint));
+    assert_int_equal(seen.last.checkpoint_id, 0);
+    assert_int_equal(seen.last.kind, PGK_SAVEPOINT);
+    assert_int_equal(seen.last.retention, PGK_RETAIN_ON_CANCELLATION);
+    assert_int_equal(seen.last.completed_ms, INT64_C(1700000000123));
+    assert_int_equal(pgk_uuid_compare(&seen.last.job_id, &job), 0);
+    assert_int_equal(seen.last.status, PGK_OK);
+    assert_null(seen.last.reason);
+    assert_int_equal(seen.last.epoch, 0);
+    assert_null(seen.last.pointer);
+    assert_int_equal(seen.last.metadata_bytes, full.metadata_bytes);
+    assert_string_equal(seen.content, "metadata");
 }
 
 static void pointer_and_largest_id__come_back(struct scene *s)
 {
-    struct copy copy = {.answer = PGK_OK};
+    struct checkpoint_seen seen = {.answer = PGK_OK};
     pgk_checkpoints *store = open_store(s, 9);
     pgk_checkpoint full = checkpoint_of(INT64_MAX, PGK_STOP_SAVEPOINT);
     full.metadata = NULL;
@@ -206,12 +179,12 @@ static void pointer_and_largest_id__come_back(struct scene *s)
     full.pointer = "s3://bucket/\xc3\xa9";
     full.retention = PGK_RETAIN_ON_FAILURE;
     WORKS(s, pgk_checkpoints_add(store, &full, &s->err));
-    WORKS(s, pgk_checkpoints_latest(store, copy_checkpoint, &copy, &s->err));
-    assert_int_equal(copy.checkpoint.checkpoint_id, INT64_MAX);
-    assert_int_equal(copy.checkpoint.kind, PGK_STOP_SAVEPOINT);
-    assert_int_equal(copy.checkpoint.retention, PGK_RETAIN_ON_FAILURE);
-    assert_null(copy.checkpoint.metadata);
-    assert_string_equal(copy.content, "s3://bucket/\xc3\xa9");
+    WORKS(s, pgk_checkpoints_latest(store, checkpoint_see, &seen, &s->err));
+    assert_int_equal(seen.last.checkpoint_id, INT64_MAX);
+    assert_int_equal(seen.last.kind, PGK_STOP_SAVEPOINT);
+    assert_int_equal(seen.last.retention, PGK_RETAIN_ON_FAILURE);
+    assert_null(seen.last.metadata);
+    assert_string_equal(seen.content, "s3://bucket/\xc3\xa9");
 }
 
 static pgk_status compare_metadata(void *user, const pgk_checkpoint *checkpoint)
@@ -242,17 +215,12 @@ static void large_metadata__comes_back(struct scene *s)
 static void jobs__are_apart(struct scene *s)
 {
     pgk_ha *ha = scene_open(s);
-    pgk_checkpoints *other = NULL;
-    pgk_checkpoints_options options = {
-        .size = sizeof(options), .job_id = job_of(2), .max_retained = 1};
     pgk_checkpoints *store = scene_checkpoints(s, ha, PGK_UNFENCED, 1, NULL, NULL);
-    WORKS(s, pgk_ha_checkpoints(ha, PGK_UNFENCED, &options, &other, &s->err));
+    pgk_checkpoints *other = scene_checkpoints_of(s, ha, 2);
     add_checkpoint(s, store, 1, PGK_CHECKPOINT);
-    add_checkpoint(s, other, 1, PGK_CHECKPOINT);
-    add_checkpoint(s, other, 2, PGK_CHECKPOINT);
+    add_checkpoints(s, other, "cc");
     assert_string_equal(checkpoints_text(s, store), "1");
     assert_string_equal(checkpoints_text(s, other), "2");
-    pgk_checkpoints_free(other);
 }
 
 static void clusters__are_apart(struct scene *s)
@@ -262,8 +230,7 @@ static void clusters__are_apart(struct scene *s)
     add_checkpoint(s, store, 1, PGK_CHECKPOINT);
     pgk_checkpoints *there = scene_checkpoints(s, far, PGK_UNFENCED, 1, NULL, NULL);
     assert_int_equal(pgk_checkpoints_count(there), 0);
-    add_checkpoint(s, there, 1, PGK_CHECKPOINT);
-    add_checkpoint(s, there, 2, PGK_CHECKPOINT);
+    add_checkpoints(s, there, "cc");
     assert_string_equal(checkpoints_text(s, store), "1");
 }
 
@@ -327,7 +294,7 @@ static void bad_entries__refused_and_nothing_added(struct scene *s)
 static void bad_arguments__invalid_argument(struct scene *s)
 {
     pgk_ha *ha = scene_open(s);
-    struct copy copy = {.answer = PGK_OK};
+    struct checkpoint_seen seen = {.answer = PGK_OK};
     pgk_checkpoint checkpoint = checkpoint_of(1, PGK_CHECKPOINT);
     pgk_checkpoints_options options = {.size = 3, .max_retained = 1};
     pgk_checkpoints *none = NULL;
@@ -338,7 +305,7 @@ static void bad_arguments__invalid_argument(struct scene *s)
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_ha_checkpoints(ha, PGK_UNFENCED, NULL, &none, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_checkpoints_add(NULL, &checkpoint, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_checkpoints_latest(store, NULL, NULL, &s->err));
-    FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_checkpoints_all(NULL, copy_checkpoint, &copy, &s->err));
+    FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_checkpoints_all(NULL, checkpoint_see, &seen, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT,
           pgk_checkpoints_shutdown(store, (pgk_job_status)17, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_checkpoints_shutdown(NULL, PGK_JOB_FINISHED, &s->err));
@@ -352,24 +319,23 @@ static void bad_arguments__invalid_argument(struct scene *s)
 static void handle_closed__illegal_state(struct scene *s)
 {
     pgk_ha *ha = scene_open(s);
-    struct copy copy = {.answer = PGK_OK};
+    struct checkpoint_seen seen = {.answer = PGK_OK};
     pgk_checkpoint checkpoint = checkpoint_of(1, PGK_CHECKPOINT);
     pgk_checkpoints *store = scene_checkpoints(s, ha, PGK_UNFENCED, 1, NULL, NULL);
     WORKS(s, pgk_ha_close(ha, &s->err));
     FAILS(s, PGK_ERR_ILLEGAL_STATE, pgk_checkpoints_add(store, &checkpoint, &s->err));
-    FAILS(s, PGK_ERR_ILLEGAL_STATE, pgk_checkpoints_all(store, copy_checkpoint, &copy, &s->err));
+    FAILS(s, PGK_ERR_ILLEGAL_STATE, pgk_checkpoints_all(store, checkpoint_see, &seen, &s->err));
     FAILS(s, PGK_ERR_ILLEGAL_STATE, pgk_checkpoints_shutdown(store, PGK_JOB_FINISHED, &s->err));
 }
 
 static void callback_that_refuses__ends_the_list(struct scene *s)
 {
-    struct copy copy = {.answer = PGK_ERR_IO};
+    struct checkpoint_seen seen = {.answer = PGK_ERR_IO};
     pgk_checkpoints *store = open_store(s, 3);
-    add_checkpoint(s, store, 1, PGK_CHECKPOINT);
-    add_checkpoint(s, store, 2, PGK_CHECKPOINT);
-    FAILS(s, PGK_ERR_IO, pgk_checkpoints_all(store, copy_checkpoint, &copy, &s->err));
-    assert_int_equal(copy.calls, 1);
-    assert_int_equal(copy.checkpoint.checkpoint_id, 1);
+    add_checkpoints(s, store, "cc");
+    FAILS(s, PGK_ERR_IO, pgk_checkpoints_all(store, checkpoint_see, &seen, &s->err));
+    assert_int_equal(seen.count, 1);
+    assert_int_equal(seen.last.checkpoint_id, 1);
 }
 
 static void num_retained__that_of_the_configuration(struct scene *s)

@@ -61,8 +61,7 @@ static void failure__is_not_that_of_add_and_is_tried_again(struct scene *s)
     int64_t left = -1;
     pgk_ha *ha = scene_open(s);
     pgk_checkpoints *store = scene_checkpoints(s, ha, PGK_UNFENCED, 1, throw_away, &bin);
-    add_checkpoint(s, store, 1, PGK_CHECKPOINT);
-    add_checkpoint(s, store, 2, PGK_CHECKPOINT);
+    add_checkpoints(s, store, "cc");
     assert_string_equal(bin.text, "1 ");
     add_checkpoint(s, store, 3, PGK_CHECKPOINT);
     assert_string_equal(bin.text, "1 1 2 ");
@@ -79,9 +78,7 @@ static void savepoint_that_leaves__is_never_discarded(struct scene *s)
     struct bin bin = {.answer = PGK_OK};
     pgk_ha *ha = scene_open(s);
     pgk_checkpoints *store = scene_checkpoints(s, ha, PGK_UNFENCED, 1, throw_away, &bin);
-    for (int64_t id = 1; id <= 4; id++) {
-        add_checkpoint(s, store, id, PGK_SAVEPOINT);
-    }
+    add_checkpoints(s, store, "ssss");
     assert_string_equal(checkpoints_text(s, store), "4");
     assert_int_equal(bin.calls, 0);
     assert_string_equal(pending(s, ha), "");
@@ -93,9 +90,7 @@ static void without_callback__they_wait_for_whoever_discards(struct scene *s)
     int64_t left = -1;
     pgk_ha *ha = scene_open(s);
     pgk_checkpoints *store = scene_checkpoints(s, ha, PGK_UNFENCED, 1, NULL, NULL);
-    for (int64_t id = 1; id <= 4; id++) {
-        add_checkpoint(s, store, id, PGK_CHECKPOINT);
-    }
+    add_checkpoints(s, store, "cccc");
     FAILS(s, PGK_ERR_ILLEGAL_STATE, pgk_checkpoints_discard_pending(store, &left, &s->err));
     assert_string_equal(pending(s, ha), "1 2 3 ");
     WORKS(s, pgk_ha_discard_pending(ha, PGK_UNFENCED, NULL, throw_away, &bin, &left, &s->err));
@@ -110,16 +105,11 @@ static void of_one_job__others_wait(struct scene *s)
     int64_t left = -1;
     pgk_uuid one = job_of(1);
     pgk_ha *ha = scene_open(s);
-    pgk_checkpoints *other = NULL;
-    pgk_checkpoints_options options = {
-        .size = sizeof(options), .job_id = job_of(2), .max_retained = 1};
     pgk_checkpoints *store = scene_checkpoints(s, ha, PGK_UNFENCED, 1, NULL, NULL);
-    WORKS(s, pgk_ha_checkpoints(ha, PGK_UNFENCED, &options, &other, &s->err));
-    add_checkpoint(s, store, 1, PGK_CHECKPOINT);
-    add_checkpoint(s, store, 2, PGK_CHECKPOINT);
+    pgk_checkpoints *other = scene_checkpoints_of(s, ha, 2);
+    add_checkpoints(s, store, "cc");
     add_checkpoint(s, other, 11, PGK_CHECKPOINT);
     add_checkpoint(s, other, 12, PGK_CHECKPOINT);
-    pgk_checkpoints_free(other);
     WORKS(s, pgk_ha_discard_pending(ha, PGK_UNFENCED, &one, throw_away, &bin, &left, &s->err));
     assert_string_equal(bin.text, "1 ");
     assert_int_equal(left, 0);
@@ -135,8 +125,7 @@ static void next_leader__finishes_what_the_former_left(struct scene *s)
     pgk_ha *second = scene_open(s);
     scene_lead(s, first, &token);
     pgk_checkpoints *store = scene_checkpoints(s, first, &token, 1, NULL, NULL);
-    add_checkpoint(s, store, 1, PGK_CHECKPOINT);
-    add_checkpoint(s, store, 2, PGK_CHECKPOINT);
+    add_checkpoints(s, store, "cc");
     WORKS(s, pgk_ha_close(first, &s->err));
     scene_lead(s, second, &token);
     WORKS(s, pgk_ha_discard_pending(second, &token, NULL, throw_away, &bin, &left, &s->err));
@@ -150,8 +139,7 @@ static void in_the_callback__other_stores_work(struct scene *s)
     pgk_ha *ha = scene_open(s);
     bin.registry = scene_registry(s, ha, PGK_UNFENCED);
     pgk_checkpoints *store = scene_checkpoints(s, ha, PGK_UNFENCED, 1, throw_away, &bin);
-    add_checkpoint(s, store, 1, PGK_CHECKPOINT);
-    add_checkpoint(s, store, 2, PGK_CHECKPOINT);
+    add_checkpoints(s, store, "cc");
     assert_int_equal(bin.used, PGK_OK);
     assert_int_equal(registry_status(s, bin.registry, 1), PGK_SCHEDULING_RUNNING);
 }
@@ -161,8 +149,7 @@ static void in_the_callback__closing_the_handle_does_no_harm(struct scene *s)
     struct bin bin = {.answer = PGK_OK, .used = PGK_ERR_INTERNAL};
     bin.closes = scene_open(s);
     pgk_checkpoints *store = scene_checkpoints(s, bin.closes, PGK_UNFENCED, 1, throw_away, &bin);
-    add_checkpoint(s, store, 1, PGK_CHECKPOINT);
-    add_checkpoint(s, store, 2, PGK_CHECKPOINT);
+    add_checkpoints(s, store, "cc");
     assert_int_equal(bin.used, PGK_OK);
     assert_int_equal(bin.calls, 1);
 }
@@ -228,8 +215,7 @@ static void shutdown_with_callback__discards_and_may_go_on_later(struct scene *s
     int64_t left = -1;
     pgk_ha *ha = scene_open(s);
     pgk_checkpoints *store = scene_checkpoints(s, ha, PGK_UNFENCED, 9, throw_away, &bin);
-    add_checkpoint(s, store, 1, PGK_CHECKPOINT);
-    add_checkpoint(s, store, 2, PGK_CHECKPOINT);
+    add_checkpoints(s, store, "cc");
     WORKS(s, pgk_checkpoints_shutdown(store, PGK_JOB_FINISHED, &s->err));
     assert_int_equal(pgk_checkpoints_count(store), 0);
     assert_string_equal(bin.text, "1 2 ");

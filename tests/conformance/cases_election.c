@@ -3,13 +3,6 @@
 
 #define TEN 10
 
-static void ignore_grant(void *user, const pgk_uuid *session_id, int64_t epoch)
-{
-    (void)user;
-    (void)session_id;
-    (void)epoch;
-}
-
 static pgk_election *new_election(struct scene *s, pgk_ha *ha, const char *component)
 {
     pgk_election *election = NULL;
@@ -40,7 +33,7 @@ static void started_twice__illegal_state(struct scene *s)
 {
     struct part *part = scene_lead(s, scene_open(s), NULL);
     const pgk_contender contender = {
-        .size = sizeof(contender), .grant = ignore_grant, .revoke = ignore_grant};
+        .size = sizeof(contender), .grant = ignore_tenure, .revoke = ignore_tenure};
     FAILS(s, PGK_ERR_ILLEGAL_STATE, pgk_election_start(part->election, &contender, &s->err));
     assert_true(part_leads(part));
 }
@@ -49,7 +42,7 @@ static void started_after_close__illegal_state(struct scene *s)
 {
     pgk_election *election = new_election(s, scene_open(s), "dispatcher");
     const pgk_contender contender = {
-        .size = sizeof(contender), .grant = ignore_grant, .revoke = ignore_grant};
+        .size = sizeof(contender), .grant = ignore_tenure, .revoke = ignore_tenure};
     WORKS(s, pgk_election_close(election, &s->err));
     FAILS(s, PGK_ERR_ILLEGAL_STATE, pgk_election_start(election, &contender, &s->err));
     pgk_election_free(election);
@@ -61,7 +54,7 @@ static void second_contender_of_a_component_in_a_handle__illegal_state(struct sc
     struct part *part = scene_lead(s, ha, NULL);
     pgk_election *second = new_election(s, ha, "dispatcher");
     const pgk_contender contender = {
-        .size = sizeof(contender), .grant = ignore_grant, .revoke = ignore_grant};
+        .size = sizeof(contender), .grant = ignore_tenure, .revoke = ignore_tenure};
     FAILS(s, PGK_ERR_ILLEGAL_STATE, pgk_election_start(second, &contender, &s->err));
     assert_true(part_leads(part));
     pgk_election_free(second);
@@ -70,12 +63,12 @@ static void second_contender_of_a_component_in_a_handle__illegal_state(struct sc
 static void null_callbacks__invalid_argument(struct scene *s)
 {
     pgk_election *election = new_election(s, scene_open(s), "dispatcher");
-    pgk_contender contender = {.size = sizeof(contender), .grant = ignore_grant};
+    pgk_contender contender = {.size = sizeof(contender), .grant = ignore_tenure};
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_election_start(election, &contender, &s->err));
-    contender.revoke = ignore_grant;
+    contender.revoke = ignore_tenure;
     contender.grant = NULL;
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_election_start(election, &contender, &s->err));
-    contender.grant = ignore_grant;
+    contender.grant = ignore_tenure;
     contender.size = 3;
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_election_start(election, &contender, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_election_start(election, NULL, &s->err));
@@ -126,7 +119,7 @@ static void service_by_name__is_its_component(struct scene *s)
     pgk_ha *ha = scene_open(s);
     pgk_election *election = NULL;
     const pgk_contender contender = {
-        .size = sizeof(contender), .grant = ignore_grant, .revoke = ignore_grant};
+        .size = sizeof(contender), .grant = ignore_tenure, .revoke = ignore_tenure};
     scene_contend(s, ha, PGK_COMPONENT_RESOURCE_MANAGER);
     WORKS(s, pgk_ha_service_election(ha, "Resource Manager", NULL, &election, &s->err));
     FAILS(s, PGK_ERR_ILLEGAL_STATE, pgk_election_start(election, &contender, &s->err));
@@ -140,7 +133,7 @@ static void no_error_callback__is_allowed(struct scene *s)
     pgk_election *election = new_election(s, scene_open(s), "dispatcher");
     pgk_token token;
     const pgk_contender contender = {
-        .size = sizeof(contender), .grant = ignore_grant, .revoke = ignore_grant, .error = NULL};
+        .size = sizeof(contender), .grant = ignore_tenure, .revoke = ignore_tenure, .error = NULL};
     WORKS(s, pgk_election_start(election, &contender, &s->err));
     WAIT_UNTIL(pgk_election_token(election, &token, NULL) == PGK_OK, WAIT_LONG_MS);
     pgk_election_free(election);

@@ -1,22 +1,5 @@
-/* tests/conformance/cases_graphs.c - contract 4, the job graph store: states, ownership, versions, bytes. */
+/* tests/conformance/cases_graphs.c - contract 4, the job graph store: states, put, requirements, bytes. */
 #include "suite.h"
-
-struct tally {
-    int calls;
-    int refuse_at; /* the call that answers PGK_ERR_IO; 0: none */
-    bool seen[64];
-};
-
-static pgk_status count_graph(void *user, const pgk_job_graph *graph)
-{
-    struct tally *tally = user;
-    tally->calls++;
-    if (graph->status == PGK_OK && graph->graph_bytes == 5 &&
-        memcmp(graph->graph, "graph", 5) == 0) {
-        tally->seen[graph->job_id.bytes[15] % 64] = true;
-    }
-    return tally->calls == tally->refuse_at ? PGK_ERR_IO : PGK_OK;
-}
 
 /* ------------------------------------------------------------------ starting and stopping */
 
@@ -25,13 +8,13 @@ static void refuse_all(struct scene *s, pgk_job_graphs *store)
     pgk_job_graph *graph = NULL;
     pgk_uuid *ids = NULL;
     size_t count = 0;
-    struct tally tally = {0};
+    struct graph_tally tally = {0};
     pgk_uuid job = job_of(1);
     FAILS(s, PGK_ERR_ILLEGAL_STATE, pgk_job_graphs_put(store, &job, "g", 1, &s->err));
     FAILS(s, PGK_ERR_ILLEGAL_STATE, pgk_job_graphs_put_requirements(store, &job, "g", 1, &s->err));
     FAILS(s, PGK_ERR_ILLEGAL_STATE, pgk_job_graphs_recover(store, &job, &graph, &s->err));
     FAILS(s, PGK_ERR_ILLEGAL_STATE,
-          pgk_job_graphs_recover_all(store, count_graph, &tally, &s->err));
+          pgk_job_graphs_recover_all(store, tally_graph, &tally, &s->err));
     FAILS(s, PGK_ERR_ILLEGAL_STATE, pgk_job_graphs_list(store, &ids, &count, &s->err));
     FAILS(s, PGK_ERR_ILLEGAL_STATE, pgk_job_graphs_release(store, &job, &s->err));
     FAILS(s, PGK_ERR_ILLEGAL_STATE, pgk_job_graphs_remove(store, &job, &s->err));
@@ -117,8 +100,9 @@ static void put_not_owned__already_exists_and_unchanged(struct scene *s)
 {
     pgk_ha *ha = scene_open(s);
     pgk_uuid job = job_of(1);
-    pgk_job_graphs *owner = scene_graphs(s, ha, PGK_UNFENCED);
-    pgk_job_graphs *other = scene_graphs(s, ha, PGK_UNFENCED);
+    pgk_job_graphs *owner;
+    pgk_job_graphs *other;
+    scene_two_graphs(s, ha, PGK_UNFENCED, &owner, &other);
     put_graph(s, owner, 1, "graph");
     FAILS(s, PGK_ERR_ALREADY_EXISTS, pgk_job_graphs_put(other, &job, "x", 1, &s->err));
     put_graph(s, owner, 1, "owner's");
@@ -128,8 +112,9 @@ static void put_not_owned__already_exists_and_unchanged(struct scene *s)
 static void put_recovered__replaced(struct scene *s)
 {
     pgk_ha *ha = scene_open(s);
-    pgk_job_graphs *owner = scene_graphs(s, ha, PGK_UNFENCED);
-    pgk_job_graphs *other = scene_graphs(s, ha, PGK_UNFENCED);
+    pgk_job_graphs *owner;
+    pgk_job_graphs *other;
+    scene_two_graphs(s, ha, PGK_UNFENCED, &owner, &other);
     put_graph(s, owner, 1, "graph");
     assert_string_equal(graph_text(s, other, 1), "graph");
     put_graph(s, other, 1, "other's");
@@ -138,13 +123,10 @@ static void put_recovered__replaced(struct scene *s)
 
 static void put_owned_but_changed_since__conflict_until_recovered(struct scene *s)
 {
-    pgk_ha *ha = scene_open(s);
     pgk_uuid job = job_of(1);
-    pgk_job_graphs *a = scene_graphs(s, ha, PGK_UNFENCED);
-    pgk_job_graphs *b = scene_graphs(s, ha, PGK_UNFENCED);
-    put_graph(s, a, 1, "one");
-    assert_string_equal(graph_text(s, b, 1), "one");
-    put_graph(s, b, 1, "two");
+    pgk_job_graphs *a;
+    pgk_job_graphs *b;
+    scene_changed_graph(s, &a, &b);
     FAILS(s, PGK_ERR_CONFLICT, pgk_job_graphs_put(a, &job, "x", 1, &s->err));
     assert_string_equal(graph_text(s, a, 1), "two");
     put_graph(s, a, 1, "three");
@@ -155,8 +137,9 @@ static void put_owned_but_removed_since__stored_as_new(struct scene *s)
 {
     pgk_ha *ha = scene_open(s);
     pgk_uuid job = job_of(1);
-    pgk_job_graphs *a = scene_graphs(s, ha, PGK_UNFENCED);
-    pgk_job_graphs *b = scene_graphs(s, ha, PGK_UNFENCED);
+    pgk_job_graphs *a;
+    pgk_job_graphs *b;
+    scene_two_graphs(s, ha, PGK_UNFENCED, &a, &b);
     put_graph(s, a, 1, "one");
     put_graph(s, a, 1, "two");
     WORKS(s, pgk_job_graphs_put_requirements(a, &job, "cpu", 3, &s->err));
@@ -248,198 +231,6 @@ static void bad_arguments__invalid_argument(struct scene *s)
     pgk_job_ids_free(NULL);
 }
 
-/* ------------------------------------------------------------------ recover and list */
-
-static void recover_missing__not_found(struct scene *s)
-{
-    pgk_uuid job = job_of(1);
-    pgk_job_graph *graph = NULL;
-    pgk_job_graphs *store = scene_graphs(s, scene_open(s), PGK_UNFENCED);
-    FAILS(s, PGK_ERR_NOT_FOUND, pgk_job_graphs_recover(store, &job, &graph, &s->err));
-    assert_null(graph);
-}
-
-static void recovered__outlives_its_removal(struct scene *s)
-{
-    pgk_uuid job = job_of(1);
-    pgk_job_graph *graph = NULL;
-    pgk_job_graphs *store = scene_graphs(s, scene_open(s), PGK_UNFENCED);
-    put_graph(s, store, 1, "graph");
-    WORKS(s, pgk_job_graphs_recover(store, &job, &graph, &s->err));
-    WORKS(s, pgk_job_graphs_remove(store, &job, &s->err));
-    assert_int_equal(graph->graph_bytes, 5);
-    assert_memory_equal(graph->graph, "graph", 5);
-    pgk_job_graph_free(graph);
-}
-
-static void list__ids_ascending(struct scene *s)
-{
-    static const int jobs[] = {300, 2, 40, 1};
-    pgk_uuid *ids = NULL;
-    size_t count = 9;
-    pgk_job_graphs *store = scene_graphs(s, scene_open(s), PGK_UNFENCED);
-    WORKS(s, pgk_job_graphs_list(store, &ids, &count, &s->err));
-    assert_int_equal(count, 0);
-    pgk_job_ids_free(ids);
-    for (size_t i = 0; i < 4; i++) {
-        put_graph(s, store, jobs[i], "graph");
-    }
-    WORKS(s, pgk_job_graphs_list(store, &ids, &count, &s->err));
-    assert_int_equal(count, 4);
-    static const int sorted[] = {1, 2, 40, 300};
-    for (size_t i = 0; i < 4; i++) {
-        pgk_uuid id = job_of(sorted[i]);
-        assert_int_equal(pgk_uuid_compare(&ids[i], &id), 0);
-    }
-    pgk_job_ids_free(ids);
-}
-
-static void list__owns_nothing(struct scene *s)
-{
-    pgk_ha *ha = scene_open(s);
-    pgk_uuid job = job_of(1);
-    pgk_uuid *ids = NULL;
-    size_t count = 0;
-    put_graph(s, scene_graphs(s, ha, PGK_UNFENCED), 1, "graph");
-    pgk_job_graphs *other = scene_graphs(s, ha, PGK_UNFENCED);
-    WORKS(s, pgk_job_graphs_list(other, &ids, &count, &s->err));
-    pgk_job_ids_free(ids);
-    assert_int_equal(count, 1);
-    FAILS(s, PGK_ERR_ALREADY_EXISTS, pgk_job_graphs_put(other, &job, "x", 1, &s->err));
-}
-
-static void recover_all__each_once_and_owned(struct scene *s)
-{
-    struct tally tally = {0};
-    pgk_ha *ha = scene_open(s);
-    pgk_job_graphs *owner = scene_graphs(s, ha, PGK_UNFENCED);
-    pgk_job_graphs *other = scene_graphs(s, ha, PGK_UNFENCED);
-    for (int i = 0; i < 50; i++) {
-        put_graph(s, owner, i, "graph");
-    }
-    WORKS(s, pgk_job_graphs_recover_all(other, count_graph, &tally, &s->err));
-    assert_int_equal(tally.calls, 50);
-    for (int i = 0; i < 50; i++) {
-        assert_true(tally.seen[i]);
-    }
-    put_graph(s, other, 0, "new");
-    put_graph(s, other, 49, "new");
-}
-
-static void recover_all_of_none__fine(struct scene *s)
-{
-    struct tally tally = {0};
-    WORKS(s, pgk_job_graphs_recover_all(scene_graphs(s, scene_open(s), PGK_UNFENCED), count_graph,
-                                        &tally, &s->err));
-    assert_int_equal(tally.calls, 0);
-}
-
-static void recover_all_that_is_refused__ends_and_owns_nothing(struct scene *s)
-{
-    struct tally tally = {.refuse_at = 2};
-    pgk_ha *ha = scene_open(s);
-    pgk_job_graphs *owner = scene_graphs(s, ha, PGK_UNFENCED);
-    pgk_job_graphs *other = scene_graphs(s, ha, PGK_UNFENCED);
-    for (int i = 0; i < 3; i++) {
-        put_graph(s, owner, i, "graph");
-    }
-    FAILS(s, PGK_ERR_IO, pgk_job_graphs_recover_all(other, count_graph, &tally, &s->err));
-    assert_int_equal(tally.calls, 2);
-    for (int i = 0; i < 3; i++) {
-        pgk_uuid job = job_of(i);
-        FAILS(s, PGK_ERR_ALREADY_EXISTS, pgk_job_graphs_put(other, &job, "x", 1, &s->err));
-    }
-}
-
-struct recursion {
-    pgk_job_graphs *other;
-    pgk_status status;
-};
-
-static pgk_status put_inside(void *user, const pgk_job_graph *graph)
-{
-    struct recursion *recursion = user;
-    recursion->status = pgk_job_graphs_put(recursion->other, &graph->job_id, "inside", 6, NULL);
-    return PGK_OK;
-}
-
-static void in_recover_all__another_store_works(struct scene *s)
-{
-    pgk_ha *far = scene_open_with(s, "high-availability.cluster-id", s->elsewhere, NULL);
-    struct recursion recursion = {.other = scene_graphs(s, far, PGK_UNFENCED),
-                                  .status = PGK_ERR_INTERNAL};
-    pgk_job_graphs *store = scene_graphs(s, scene_open(s), PGK_UNFENCED);
-    put_graph(s, store, 1, "graph");
-    WORKS(s, pgk_job_graphs_recover_all(store, put_inside, &recursion, &s->err));
-    assert_int_equal(recursion.status, PGK_OK);
-    assert_string_equal(graph_text(s, recursion.other, 1), "inside");
-}
-
-/* The callback may not call its own store: another thread does. */
-struct meddler {
-    pgk_job_graphs *store;
-    pgk_status (*act)(pgk_job_graphs *store);
-    int calls;
-    pgk_status status;
-};
-
-static void *meddle(void *arg)
-{
-    struct meddler *meddler = arg;
-    meddler->status = meddler->act(meddler->store);
-    return NULL;
-}
-
-static pgk_status meddle_at_first(void *user, const pgk_job_graph *graph)
-{
-    struct meddler *meddler = user;
-    pthread_t thread;
-    (void)graph;
-    if (meddler->calls++ == 0 && pthread_create(&thread, NULL, meddle, meddler) == 0) {
-        pthread_join(thread, NULL);
-    }
-    return PGK_OK;
-}
-
-static pgk_status release_both(pgk_job_graphs *store)
-{
-    pgk_uuid one = job_of(1);
-    pgk_uuid two = job_of(2);
-    pgk_status status = pgk_job_graphs_release(store, &one, NULL);
-    return status == PGK_OK ? pgk_job_graphs_release(store, &two, NULL) : status;
-}
-
-static void released_while_all_are_recovered__stays_released(struct scene *s)
-{
-    pgk_uuid one = job_of(1);
-    pgk_uuid two = job_of(2);
-    pgk_job_graphs *store = scene_graphs(s, scene_open(s), PGK_UNFENCED);
-    struct meddler meddler = {.store = store, .act = release_both, .status = PGK_ERR_INTERNAL};
-    put_graph(s, store, 1, "graph");
-    put_graph(s, store, 2, "graph");
-    WORKS(s, pgk_job_graphs_recover_all(store, meddle_at_first, &meddler, &s->err));
-    assert_int_equal(meddler.status, PGK_OK);
-    FAILS(s, PGK_ERR_ALREADY_EXISTS, pgk_job_graphs_put(store, &one, "x", 1, &s->err));
-    FAILS(s, PGK_ERR_ALREADY_EXISTS, pgk_job_graphs_put(store, &two, "x", 1, &s->err));
-}
-
-static pgk_status stop_it(pgk_job_graphs *store)
-{
-    return pgk_job_graphs_stop(store, NULL);
-}
-
-static void stopped_while_all_are_recovered__ends_both(struct scene *s)
-{
-    pgk_job_graphs *store = scene_graphs(s, scene_open(s), PGK_UNFENCED);
-    struct meddler meddler = {.store = store, .act = stop_it, .status = PGK_ERR_INTERNAL};
-    for (int i = 1; i <= 3; i++) {
-        put_graph(s, store, i, "graph");
-    }
-    FAILS(s, PGK_ERR_ILLEGAL_STATE,
-          pgk_job_graphs_recover_all(store, meddle_at_first, &meddler, &s->err));
-    assert_int_equal(meddler.status, PGK_OK);
-}
-
 /* ------------------------------------------------------------------ requirements */
 
 static const char *requirements_of(struct scene *s, pgk_job_graphs *store, int job)
@@ -515,7 +306,7 @@ static void another_cluster__sees_nothing(struct scene *s)
 static void taken_over__the_successor_recovers_all(struct scene *s)
 {
     pgk_token token;
-    struct tally tally = {0};
+    struct graph_tally tally = {0};
     pgk_ha *first = scene_open(s);
     scene_lead(s, first, &token);
     pgk_ha *second = scene_open(s);
@@ -528,7 +319,7 @@ static void taken_over__the_successor_recovers_all(struct scene *s)
     part_granted(successor);
     WORKS(s, pgk_election_token(successor->election, &token, &s->err));
     pgk_job_graphs *heir = scene_graphs(s, second, &token);
-    WORKS(s, pgk_job_graphs_recover_all(heir, count_graph, &tally, &s->err));
+    WORKS(s, pgk_job_graphs_recover_all(heir, tally_graph, &tally, &s->err));
     assert_int_equal(tally.calls, 5);
     put_graph(s, heir, 3, "heir's");
 }
@@ -549,7 +340,7 @@ static void *work(void *arg)
     for (int i = 0; i < TURNS; i++) {
         pgk_uuid job = job_of(rand_r(&worker->random) % 4);
         pgk_job_graph *graph = NULL;
-        struct tally tally = {0};
+        struct graph_tally tally = {0};
         pgk_status status;
         switch (rand_r(&worker->random) % 5) {
         case 0:
@@ -560,7 +351,7 @@ static void *work(void *arg)
             pgk_job_graph_free(graph);
             break;
         case 2:
-            status = pgk_job_graphs_recover_all(worker->store, count_graph, &tally, NULL);
+            status = pgk_job_graphs_recover_all(worker->store, tally_graph, &tally, NULL);
             break;
         default:
             status = pgk_job_graphs_put(worker->store, &job, "graph", 5, NULL);
@@ -635,7 +426,7 @@ static void without__put_is_fine_and_nothing_is_found(struct scene *s)
     pgk_job_graph *graph = NULL;
     pgk_uuid *ids = NULL;
     size_t count = 9;
-    struct tally tally = {0};
+    struct graph_tally tally = {0};
     pgk_job_graphs *store = scene_graphs(s, ha, PGK_UNFENCED);
     put_graph(s, store, 1, "graph");
     put_graph(s, store, 1, "again");
@@ -644,7 +435,7 @@ static void without__put_is_fine_and_nothing_is_found(struct scene *s)
     WORKS(s, pgk_job_graphs_list(store, &ids, &count, &s->err));
     assert_int_equal(count, 0);
     pgk_job_ids_free(ids);
-    WORKS(s, pgk_job_graphs_recover_all(store, count_graph, &tally, &s->err));
+    WORKS(s, pgk_job_graphs_recover_all(store, tally_graph, &tally, &s->err));
     assert_int_equal(tally.calls, 0);
     WORKS(s, pgk_job_graphs_release(store, &job, &s->err));
     WORKS(s, pgk_job_graphs_remove(store, &job, &s->err));
@@ -669,16 +460,6 @@ static const struct conformance_case cases[] = {
     CASE_NEEDS(put_from_memory_that_is_reused__what_was_put_stays, STORED),
     CASE(too_large_or_no_bytes__refused),
     CASE(bad_arguments__invalid_argument),
-    CASE(recover_missing__not_found),
-    CASE_NEEDS(recovered__outlives_its_removal, STORED),
-    CASE_NEEDS(list__ids_ascending, STORED),
-    CASE_NEEDS(list__owns_nothing, STORED),
-    CASE_NEEDS(recover_all__each_once_and_owned, STORED),
-    CASE(recover_all_of_none__fine),
-    CASE_NEEDS(recover_all_that_is_refused__ends_and_owns_nothing, STORED),
-    CASE_NEEDS(in_recover_all__another_store_works, STORED),
-    CASE_NEEDS(released_while_all_are_recovered__stays_released, STORED),
-    CASE_NEEDS(stopped_while_all_are_recovered__ends_both, STORED),
     CASE_NEEDS(requirements_of_a_missing_graph__not_found, STORED),
     CASE_NEEDS(requirements__survive_replacement_and_may_be_replaced, STORED),
     CASE_NEEDS(requirements_of_a_graph_that_is_not_owned__stored, STORED),

@@ -5,13 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void ignore_grant(void *user, const pgk_uuid *session_id, int64_t epoch)
-{
-    (void)user;
-    (void)session_id;
-    (void)epoch;
-}
-
 /* ------------------------------------------------------------------ opening */
 
 static void opened_without_config_or_result__invalid_argument(struct scene *s)
@@ -117,7 +110,7 @@ static void closed__used_everywhere_it_is_illegal_state(struct scene *s)
     pgk_election *election = NULL;
     pgk_retriever *retriever = NULL;
     pgk_contender contender = {
-        .size = sizeof(contender), .grant = ignore_grant, .revoke = ignore_grant};
+        .size = sizeof(contender), .grant = ignore_tenure, .revoke = ignore_tenure};
     WORKS(s, pgk_ha_election(ha, "idle", &idle, &s->err));
     struct part *part = scene_lead(s, ha, NULL);
     WORKS(s, pgk_ha_close(ha, &s->err));

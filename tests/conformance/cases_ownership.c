@@ -35,41 +35,42 @@ static void remove__gone_and_again_is_fine(struct scene *s)
 
 static void remove_owned_but_changed_since__conflict(struct scene *s)
 {
-    pgk_ha *ha = scene_open(s);
     pgk_uuid job = job_of(1);
-    pgk_job_graphs *a = scene_graphs(s, ha, PGK_UNFENCED);
-    pgk_job_graphs *b = scene_graphs(s, ha, PGK_UNFENCED);
-    put_graph(s, a, 1, "one");
-    assert_string_equal(graph_text(s, b, 1), "one");
-    put_graph(s, b, 1, "two");
+    pgk_job_graphs *a;
+    pgk_job_graphs *b;
+    scene_changed_graph(s, &a, &b);
     FAILS(s, PGK_ERR_CONFLICT, pgk_job_graphs_remove(a, &job, &s->err));
     assert_string_equal(graph_text(s, b, 1), "two");
 }
 
-static void remove_owned_by_another_live_store__conflict_until_released(struct scene *s)
+/* Two stores of a leader: `other` may not remove job 1, which `owner` has put. */
+static void put_by_a_leader(struct scene *s, pgk_job_graphs **ret_owner, pgk_job_graphs **ret_other)
 {
     pgk_token token;
     pgk_uuid job = job_of(1);
     pgk_ha *ha = scene_open(s);
     scene_lead(s, ha, &token);
-    pgk_job_graphs *owner = scene_graphs(s, ha, &token);
-    pgk_job_graphs *other = scene_graphs(s, ha, &token);
-    put_graph(s, owner, 1, "graph");
-    FAILS(s, PGK_ERR_CONFLICT, pgk_job_graphs_remove(other, &job, &s->err));
+    scene_two_graphs(s, ha, &token, ret_owner, ret_other);
+    put_graph(s, *ret_owner, 1, "graph");
+    FAILS(s, PGK_ERR_CONFLICT, pgk_job_graphs_remove(*ret_other, &job, &s->err));
+}
+
+static void remove_owned_by_another_live_store__conflict_until_released(struct scene *s)
+{
+    pgk_uuid job = job_of(1);
+    pgk_job_graphs *owner;
+    pgk_job_graphs *other;
+    put_by_a_leader(s, &owner, &other);
     WORKS(s, pgk_job_graphs_release(owner, &job, &s->err));
     WORKS(s, pgk_job_graphs_remove(other, &job, &s->err));
 }
 
 static void remove_owned_by_a_store_that_stopped__gone(struct scene *s)
 {
-    pgk_token token;
     pgk_uuid job = job_of(1);
-    pgk_ha *ha = scene_open(s);
-    scene_lead(s, ha, &token);
-    pgk_job_graphs *owner = scene_graphs(s, ha, &token);
-    pgk_job_graphs *other = scene_graphs(s, ha, &token);
-    put_graph(s, owner, 1, "graph");
-    FAILS(s, PGK_ERR_CONFLICT, pgk_job_graphs_remove(other, &job, &s->err));
+    pgk_job_graphs *owner;
+    pgk_job_graphs *other;
+    put_by_a_leader(s, &owner, &other);
     WORKS(s, pgk_job_graphs_stop(owner, &s->err));
     WORKS(s, pgk_job_graphs_remove(other, &job, &s->err));
 }

@@ -57,8 +57,7 @@ static void fill(struct scene *s, pgk_ha *ha)
     pgk_checkpoint_counter *counter = scene_counter(s, ha, PGK_UNFENCED);
     pgk_job_results *results = scene_results(s, ha, PGK_UNFENCED);
     put_graph(s, scene_graphs(s, ha, PGK_UNFENCED), 1, "graph");
-    add_checkpoint(s, checkpoints, 1, PGK_CHECKPOINT);
-    add_checkpoint(s, checkpoints, 2, PGK_CHECKPOINT);
+    add_checkpoints(s, checkpoints, "cc");
     WORKS(s, pgk_checkpoint_counter_set(counter, 4, &s->err));
     for (int job = 3; job <= 4; job++) {
         pgk_job_result result = result_of(job);

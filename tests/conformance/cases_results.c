@@ -107,34 +107,10 @@ static void lists__in_order_of_job_id(struct scene *s)
     assert_string_equal(results_text(s, store), "1 4 300 (2) (5)");
 }
 
-struct copy {
-    pgk_job_result result;
-    char name[64];
-    char failure[64];
-    char accumulators[64];
-    int calls;
-    pgk_status answer;
-};
-
-static pgk_status copy_result(void *user, const pgk_job_result *result)
-{
-    struct copy *copy = user;
-    copy->calls++;
-    copy->result = *result;
-    snprintf(copy->name, sizeof(copy->name), "%s",
-             result->job_name != NULL ? result->job_name : "-");
-    snprintf(copy->failure, sizeof(copy->failure), "%s",
-             result->failure != NULL ? result->failure : "-");
-    snprintf(copy->accumulators, sizeof(copy->accumulators), "%.*s",
-             result->accumulators_bytes < 60 ? (int)result->accumulators_bytes : 0,
-             result->accumulators != NULL ? (const char *)result->accumulators : "");
-    return copy->answer;
-}
-
 static void all_fields__come_back(struct scene *s)
 {
     pgk_job_results *store = open_store(s);
-    struct copy copy = {.answer = PGK_OK};
+    struct result_seen seen = {.answer = PGK_OK};
     pgk_job_result full = result_of(1);
     full.status = PGK_JOB_FAILED;
     full.job_name = "h\xc3\xa4rvest";
@@ -142,46 +118,47 @@ static void all_fields__come_back(struct scene *s)
     full.accumulators = "a\0b";
     full.accumulators_bytes = 3;
     WORKS(s, pgk_job_results_create_dirty(store, &full, &s->err));
-    WORKS(s, pgk_job_results_get(store, &full.job_id, copy_result, &copy, &s->err));
-    assert_int_equal(copy.calls, 1);
-    assert_int_equal(copy.result.size, sizeof(pgk_job_result));
-    assert_int_equal(pgk_uuid_compare(&copy.result.job_id, &full.job_id), 0);
-    assert_int_equal(copy.result.status, PGK_JOB_FAILED);
-    assert_string_equal(copy.name, "h\xc3\xa4rvest");
-    assert_string_equal(copy.failure, "out of apples");
-    assert_int_equal(copy.result.started_ms, full.started_ms);
-    assert_int_equal(copy.result.ended_ms, full.ended_ms);
-    assert_int_equal(copy.result.net_runtime_ms, full.net_runtime_ms);
-    assert_int_equal(copy.result.accumulators_bytes, 3);
-    assert_int_equal(copy.result.format_version, PGK_RESULT_FORMAT_VERSION);
-    assert_true(copy.result.dirty);
-    assert_int_equal(copy.result.entry_status, PGK_OK);
-    assert_null(copy.result.reason);
-    assert_int_equal(copy.result.epoch, 0);
+    WORKS(s, pgk_job_results_get(store, &full.job_id, result_see, &seen, &s->err));
+    assert_int_equal(seen.count, 1);
+    assert_int_equal(seen.last.size, sizeof(pgk_job_result));
+    assert_int_equal(pgk_uuid_compare(&seen.last.job_id, &full.job_id), 0);
+    assert_int_equal(seen.last.status, PGK_JOB_FAILED);
+    assert_string_equal(seen.name, "h\xc3\xa4rvest");
+    assert_string_equal(seen.failure, "out of apples");
+    assert_int_equal(seen.last.started_ms, full.started_ms);
+    assert_int_equal(seen.last.ended_ms, full.ended_ms);
+    assert_int_equal(seen.last.net_runtime_ms, full.net_runtime_ms);
+    assert_int_equal(seen.last.accumulators_bytes, 3);
+    assert_memory_equal(seen.accumulators, "a\0b", 3);
+    assert_int_equal(seen.last.format_version, PGK_RESULT_FORMAT_VERSION);
+    assert_true(seen.last.dirty);
+    assert_int_equal(seen.last.entry_status, PGK_OK);
+    assert_null(seen.last.reason);
+    assert_int_equal(seen.last.epoch, 0);
     mark(s, store, 1);
-    WORKS(s, pgk_job_results_get(store, &full.job_id, copy_result, &copy, &s->err));
-    assert_false(copy.result.dirty);
-    assert_string_equal(copy.failure, "out of apples");
+    WORKS(s, pgk_job_results_get(store, &full.job_id, result_see, &seen, &s->err));
+    assert_false(seen.last.dirty);
+    assert_string_equal(seen.failure, "out of apples");
 }
 
 static void least_fields__come_back(struct scene *s)
 {
     pgk_job_results *store = open_store(s);
-    struct copy copy = {.answer = PGK_OK};
+    struct result_seen seen = {.answer = PGK_OK};
     pgk_job_result least = {.size = sizeof(least),
                             .job_id = job_of(1),
                             .status = PGK_JOB_UNKNOWN,
                             .started_ms = -1,
                             .ended_ms = -1};
     WORKS(s, pgk_job_results_create_dirty(store, &least, &s->err));
-    WORKS(s, pgk_job_results_get(store, &least.job_id, copy_result, &copy, &s->err));
-    assert_int_equal(copy.result.status, PGK_JOB_UNKNOWN);
-    assert_string_equal(copy.name, "");
-    assert_string_equal(copy.failure, "-");
-    assert_int_equal(copy.result.started_ms, -1);
-    assert_int_equal(copy.result.ended_ms, -1);
-    assert_null(copy.result.accumulators);
-    assert_int_equal(copy.result.accumulators_bytes, 0);
+    WORKS(s, pgk_job_results_get(store, &least.job_id, result_see, &seen, &s->err));
+    assert_int_equal(seen.last.status, PGK_JOB_UNKNOWN);
+    assert_string_equal(seen.name, "");
+    assert_string_equal(seen.failure, "-");
+    assert_int_equal(seen.last.started_ms, -1);
+    assert_int_equal(seen.last.ended_ms, -1);
+    assert_null(seen.last.accumulators);
+    assert_int_equal(seen.last.accumulators_bytes, 0);
 }
 
 static pgk_status compare_accumulators(void *user, const pgk_job_result *result)
@@ -215,25 +192,25 @@ static void large_payloads__come_back(struct scene *s)
 
 static void get_missing__not_found(struct scene *s)
 {
-    struct copy copy = {.answer = PGK_OK};
+    struct result_seen seen = {.answer = PGK_OK};
     pgk_uuid job = job_of(1);
     FAILS(s, PGK_ERR_NOT_FOUND,
-          pgk_job_results_get(open_store(s), &job, copy_result, &copy, &s->err));
-    assert_int_equal(copy.calls, 0);
+          pgk_job_results_get(open_store(s), &job, result_see, &seen, &s->err));
+    assert_int_equal(seen.count, 0);
 }
 
 static void callback_that_refuses__ends_the_list(struct scene *s)
 {
     pgk_job_results *store = open_store(s);
-    struct copy copy = {.answer = PGK_ERR_IO};
+    struct result_seen seen = {.answer = PGK_ERR_IO};
     create(s, store, 1);
     create(s, store, 2);
-    FAILS(s, PGK_ERR_IO, pgk_job_results_list_dirty(store, copy_result, &copy, &s->err));
-    assert_int_equal(copy.calls, 1);
+    FAILS(s, PGK_ERR_IO, pgk_job_results_list_dirty(store, result_see, &seen, &s->err));
+    assert_int_equal(seen.count, 1);
     mark(s, store, 1);
     mark(s, store, 2);
-    FAILS(s, PGK_ERR_IO, pgk_job_results_list_clean(store, copy_result, &copy, &s->err));
-    assert_int_equal(copy.calls, 2);
+    FAILS(s, PGK_ERR_IO, pgk_job_results_list_clean(store, result_see, &seen, &s->err));
+    assert_int_equal(seen.count, 2);
 }
 
 static void status_that_is_not_terminal__invalid_argument(struct scene *s)
@@ -255,12 +232,12 @@ static void every_terminal_status__is_kept(struct scene *s)
     static const pgk_job_status good[] = {PGK_JOB_FINISHED, PGK_JOB_FAILED, PGK_JOB_CANCELED,
                                           PGK_JOB_UNKNOWN};
     for (int i = 0; i < 4; i++) {
-        struct copy copy = {.answer = PGK_OK};
+        struct result_seen seen = {.answer = PGK_OK};
         pgk_job_result result = result_of(i);
         result.status = good[i];
         WORKS(s, pgk_job_results_create_dirty(store, &result, &s->err));
-        WORKS(s, pgk_job_results_get(store, &result.job_id, copy_result, &copy, &s->err));
-        assert_int_equal(copy.result.status, good[i]);
+        WORKS(s, pgk_job_results_get(store, &result.job_id, result_see, &seen, &s->err));
+        assert_int_equal(seen.last.status, good[i]);
     }
 }
 
@@ -316,7 +293,7 @@ static void bad_arguments__invalid_argument(struct scene *s)
 {
     pgk_ha *ha = scene_open(s);
     pgk_job_results *store = scene_results(s, ha, PGK_UNFENCED);
-    struct copy copy = {.answer = PGK_OK};
+    struct result_seen seen = {.answer = PGK_OK};
     pgk_job_result result = result_of(1);
     bool answer = false;
     int64_t purged;
@@ -329,12 +306,12 @@ static void bad_arguments__invalid_argument(struct scene *s)
     FAILS(s, PGK_ERR_INVALID_ARGUMENT,
           pgk_job_results_has_clean(NULL, &result.job_id, &answer, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT,
-          pgk_job_results_get(store, NULL, copy_result, &copy, &s->err));
+          pgk_job_results_get(store, NULL, result_see, &seen, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT,
           pgk_job_results_get(store, &result.job_id, NULL, NULL, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_job_results_list_dirty(store, NULL, NULL, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT,
-          pgk_job_results_list_clean(NULL, copy_result, &copy, &s->err));
+          pgk_job_results_list_clean(NULL, result_see, &seen, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_job_results_purge(store, NULL, &s->err));
     FAILS(s, PGK_ERR_INVALID_ARGUMENT, pgk_job_results_purge(NULL, &purged, &s->err));
     pgk_job_results_free(NULL);

@@ -14,6 +14,7 @@ extern const struct area area_tenure;
 extern const struct area area_fence;
 extern const struct area area_retrieval;
 extern const struct area area_graphs;
+extern const struct area area_graphs_recovery;
 extern const struct area area_ownership;
 extern const struct area area_events;
 extern const struct area area_results;
@@ -24,14 +25,16 @@ extern const struct area area_counter;
 extern const struct area area_recovery;
 extern const struct area area_cleanup;
 extern const struct area area_blobs;
+extern const struct area area_blobs_bytes;
 extern const struct area area_control;
 extern const struct area area_async;
 
 const struct area *const areas[] = {
-    &area_handles,   &area_election,    &area_callbacks, &area_tenure,  &area_fence,
-    &area_retrieval, &area_graphs,      &area_ownership, &area_events,  &area_results,
-    &area_registry,  &area_checkpoints, &area_discards,  &area_counter, &area_recovery,
-    &area_cleanup,   &area_blobs,       &area_control,   &area_async};
+    &area_handles,   &area_election, &area_callbacks,       &area_tenure,      &area_fence,
+    &area_retrieval, &area_graphs,   &area_graphs_recovery, &area_ownership,   &area_events,
+    &area_results,   &area_registry, &area_checkpoints,     &area_discards,    &area_counter,
+    &area_recovery,  &area_cleanup,  &area_blobs,           &area_blobs_bytes, &area_control,
+    &area_async};
 const size_t area_count = sizeof(areas) / sizeof(areas[0]);
 
 static int usage(void)

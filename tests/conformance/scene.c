@@ -1,8 +1,9 @@
 /* tests/conformance/scene.c - see scene.h: handles, contenders and followers; the stores are in scene_stores.c. */
 #include "scene.h"
 
-#include <dirent.h>
 #include <unistd.h>
+
+#include "scratch.h"
 
 void scene_begin(struct scene *s, const struct mode *mode, int number)
 {
@@ -10,21 +11,6 @@ void scene_begin(struct scene *s, const struct mode *mode, int number)
     s->mode = mode;
     snprintf(s->cluster, sizeof(s->cluster), "conformance/%d/%d", (int)getpid(), number);
     snprintf(s->elsewhere, sizeof(s->elsewhere), "%s/elsewhere", s->cluster);
-}
-
-static void remove_directory(struct scene *s)
-{
-    DIR *dir = s->dir[0] != '\0' ? opendir(s->dir) : NULL;
-    if (dir == NULL) {
-        return;
-    }
-    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-            unlinkat(dirfd(dir), entry->d_name, 0);
-        }
-    }
-    closedir(dir);
-    rmdir(s->dir);
 }
 
 static void free_things(struct things *things)
@@ -47,7 +33,9 @@ void scene_end(struct scene *s)
         recorder_free(s->parts[i].recorder);
     }
     free_things(&s->memory);
-    remove_directory(s);
+    if (s->dir[0] != '\0') {
+        directory_remove(s->dir);
+    }
 }
 
 void scene_expect(struct scene *s, pgk_status wanted, pgk_status answer, const char *call)
@@ -259,15 +247,8 @@ const char *scene_path(struct scene *s, const char *name)
 
 int scene_files(struct scene *s)
 {
-    int count = -2;
     make_directory(s);
-    DIR *dir = opendir(s->dir);
-    assert_non_null(dir);
-    while (readdir(dir) != NULL) {
-        count++;
-    }
-    closedir(dir);
-    return count;
+    return directory_count(s->dir);
 }
 
 struct process *scene_probe(struct scene *s, const char **ret_word)

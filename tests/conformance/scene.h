@@ -95,6 +95,11 @@ void scene_await_contender(struct scene *s, int member);
 
 /* Stores; graphs are started, and freed with the scene. */
 pgk_job_graphs *scene_graphs(struct scene *s, pgk_ha *ha, const pgk_token *token);
+/* Two of one handle: what one owns the other does not. */
+void scene_two_graphs(struct scene *s, pgk_ha *ha, const pgk_token *token, pgk_job_graphs **ret_one,
+                      pgk_job_graphs **ret_other);
+/* Unfenced, in a handle of their own; `one` has put job 1 and owns it, `other` has recovered and replaced it ("two"). */
+void scene_changed_graph(struct scene *s, pgk_job_graphs **ret_one, pgk_job_graphs **ret_other);
 pgk_job_graphs *scene_graphs_listening(struct scene *s, pgk_ha *ha, const pgk_token *token,
                                        struct ear *ear);
 pgk_job_results *scene_results(struct scene *s, pgk_ha *ha, const pgk_token *token);
@@ -102,6 +107,8 @@ pgk_job_registry *scene_registry(struct scene *s, pgk_ha *ha, const pgk_token *t
 /* Of job 1. */
 pgk_checkpoints *scene_checkpoints(struct scene *s, pgk_ha *ha, const pgk_token *token,
                                    int max_retained, pgk_discard_fn discard, void *user);
+/* Of any job, unfenced; at most one is retained, and nothing discards. */
+pgk_checkpoints *scene_checkpoints_of(struct scene *s, pgk_ha *ha, int job);
 pgk_checkpoint_counter *scene_counter(struct scene *s, pgk_ha *ha, const pgk_token *token);
 pgk_blobs *scene_blobs(struct scene *s, pgk_ha *ha, const pgk_token *token);
 struct ear *scene_ear(struct scene *s);
@@ -118,6 +125,13 @@ struct process *scene_probe(struct scene *s, const char **ret_word);
 
 /* Stores and reads back: small steps that many areas need. */
 void put_graph(struct scene *s, pgk_job_graphs *store, int job, const char *text);
+/* A row function that counts the graphs, and notes which jobs below 64 came whole with the bytes "graph". */
+struct graph_tally {
+    int calls;
+    int refuse_at; /* the call that answers PGK_ERR_IO; 0: none */
+    bool seen[64];
+};
+pgk_status tally_graph(void *user, const pgk_job_graph *graph);
 /* The text of a stored graph, "-" when there is none; lives until the next call. */
 const char *graph_text(struct scene *s, pgk_job_graphs *store, int job);
 /* "3" for a dirty result of job 3, "(3)" for a clean one, separated by blanks; lives until the next call. */
@@ -125,9 +139,14 @@ const char *results_text(struct scene *s, pgk_job_results *store);
 /* Ids of the completed entries, separated by blanks; lives until the next call. */
 const char *checkpoints_text(struct scene *s, pgk_checkpoints *store);
 void add_checkpoint(struct scene *s, pgk_checkpoints *store, int64_t id, pgk_checkpoint_kind kind);
+/* Adds 1, 2, ... of these kinds, see checkpoints_add_all. */
+void add_checkpoints(struct scene *s, pgk_checkpoints *store, const char *kinds);
 pgk_scheduling_status registry_status(struct scene *s, pgk_job_registry *registry, int job);
 int64_t counter_next(struct scene *s, pgk_checkpoint_counter *counter);
 void put_blob(struct scene *s, pgk_blobs *blobs, int job, const char *text, pgk_blob_key *ret_key);
 bool blob_exists(struct scene *s, pgk_blobs *blobs, int job, const pgk_blob_key *key);
+/* Gets a blob of put_pattern and compares all of it. */
+void expect_pattern(struct scene *s, pgk_blobs *blobs, const pgk_uuid *job_id,
+                    const pgk_blob_key *key, size_t bytes, unsigned seed);
 
 #endif

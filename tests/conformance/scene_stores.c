@@ -1,4 +1,5 @@
 /* tests/conformance/scene_stores.c - see scene.h: stores of a case, freed with it, and small steps with them. */
+#include "blob_tools.h"
 #include "scene.h"
 
 static void *keep(struct things *things, void (*release)(void *), void *thing)
@@ -84,6 +85,21 @@ pgk_job_graphs *scene_graphs(struct scene *s, pgk_ha *ha, const pgk_token *token
     return scene_graphs_listening(s, ha, token, NULL);
 }
 
+void scene_two_graphs(struct scene *s, pgk_ha *ha, const pgk_token *token, pgk_job_graphs **ret_one,
+                      pgk_job_graphs **ret_other)
+{
+    *ret_one = scene_graphs(s, ha, token);
+    *ret_other = scene_graphs(s, ha, token);
+}
+
+void scene_changed_graph(struct scene *s, pgk_job_graphs **ret_one, pgk_job_graphs **ret_other)
+{
+    scene_two_graphs(s, scene_open(s), PGK_UNFENCED, ret_one, ret_other);
+    put_graph(s, *ret_one, 1, "one");
+    assert_string_equal(graph_text(s, *ret_other, 1), "one");
+    put_graph(s, *ret_other, 1, "two");
+}
+
 pgk_job_results *scene_results(struct scene *s, pgk_ha *ha, const pgk_token *token)
 {
     pgk_job_results *store = NULL;
@@ -102,12 +118,14 @@ pgk_checkpoints *scene_checkpoints(struct scene *s, pgk_ha *ha, const pgk_token 
                                    int max_retained, pgk_discard_fn discard, void *user)
 {
     pgk_checkpoints *store = NULL;
-    pgk_checkpoints_options options = {.size = sizeof(options),
-                                       .job_id = job_of(1),
-                                       .max_retained = max_retained,
-                                       .discard = discard,
-                                       .user = user};
-    WORKS(s, pgk_ha_checkpoints(ha, token, &options, &store, &s->err));
+    WORKS(s, checkpoints_open(ha, token, 1, max_retained, discard, user, &store, &s->err));
+    return keep(&s->stores, free_checkpoints, store);
+}
+
+pgk_checkpoints *scene_checkpoints_of(struct scene *s, pgk_ha *ha, int job)
+{
+    pgk_checkpoints *store = NULL;
+    WORKS(s, checkpoints_open(ha, PGK_UNFENCED, job, 1, NULL, NULL, &store, &s->err));
     return keep(&s->stores, free_checkpoints, store);
 }
 
@@ -132,6 +150,17 @@ void put_graph(struct scene *s, pgk_job_graphs *store, int job, const char *text
 {
     pgk_uuid id = job_of(job);
     WORKS(s, pgk_job_graphs_put(store, &id, text, strlen(text), &s->err));
+}
+
+pgk_status tally_graph(void *user, const pgk_job_graph *graph)
+{
+    struct graph_tally *tally = user;
+    tally->calls++;
+    if (graph->status == PGK_OK && graph->graph_bytes == 5 &&
+        memcmp(graph->graph, "graph", 5) == 0) {
+        tally->seen[graph->job_id.bytes[15] % 64] = true;
+    }
+    return tally->calls == tally->refuse_at ? PGK_ERR_IO : PGK_OK;
 }
 
 const char *graph_text(struct scene *s, pgk_job_graphs *store, int job)
@@ -201,6 +230,11 @@ void add_checkpoint(struct scene *s, pgk_checkpoints *store, int64_t id, pgk_che
     WORKS(s, pgk_checkpoints_add(store, &checkpoint, &s->err));
 }
 
+void add_checkpoints(struct scene *s, pgk_checkpoints *store, const char *kinds)
+{
+    WORKS(s, checkpoints_add_all(store, kinds, &s->err));
+}
+
 pgk_scheduling_status registry_status(struct scene *s, pgk_job_registry *registry, int job)
 {
     pgk_uuid id = job_of(job);
@@ -237,4 +271,18 @@ bool blob_exists(struct scene *s, pgk_blobs *blobs, int job, const pgk_blob_key 
     bool exists = false;
     WORKS(s, pgk_blobs_exists(blobs, job_or_none(job, &room), key, &exists, &s->err));
     return exists;
+}
+
+void expect_pattern(struct scene *s, pgk_blobs *blobs, const pgk_uuid *job_id,
+                    const pgk_blob_key *key, size_t bytes, unsigned seed)
+{
+    void *data = NULL;
+    size_t found = 0;
+    unsigned char *expected = pattern_new(bytes, seed);
+    WORKS(s, pgk_blobs_get_buffer(blobs, job_id, key, bytes, &data, &found, &s->err));
+    assert_non_null(data);
+    assert_int_equal(found, bytes);
+    assert_memory_equal(data, expected, bytes);
+    pgk_blob_data_free(data);
+    free(expected);
 }

@@ -43,6 +43,10 @@ struct area {
 #define AREA(name_, array)                                                                         \
     const struct area area_##name_ = {#name_, array, sizeof(array) / sizeof((array)[0])}
 
+/* Where an area is more than one file: a part of it, whose cases bear the name of the whole. */
+#define AREA_PART(name_, part, array)                                                              \
+    const struct area area_##name_##_##part = {#name_, array, sizeof(array) / sizeof((array)[0])}
+
 extern const struct area *const areas[];
 extern const size_t area_count;
 

@@ -9,6 +9,7 @@
 
 #include "blob_tools.h"
 #include "proxy.h"
+#include "resident.h"
 
 #ifdef PGK_TEST_SANITIZED
 #define RACE_ROUNDS 4
@@ -479,20 +480,6 @@ static void test_blobs__a_stream_that_waits__holds_back_no_vacuum(void **state)
 }
 
 #ifndef PGK_TEST_SANITIZED
-static long peak_kib(void)
-{
-    char line[128];
-    long kib = -1;
-    FILE *file = fopen("/proc/self/status", "re");
-    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        if (strncmp(line, "VmHWM:", 6) == 0) {
-            kib = strtol(line + 6, NULL, 10);
-        }
-    }
-    fclose(file);
-    return kib;
-}
-
 static void test_blobs__whatever_the_size__memory_is_bounded(void **state)
 {
     struct blob_yard yard;
@@ -504,13 +491,12 @@ static void test_blobs__whatever_the_size__memory_is_bounded(void **state)
     const char *out = yard_path(&yard, "out");
     pattern_file(in, 100 * MIB, 3);
     put_pattern(yard.blobs, NULL, 100, 1, &small);
-    FILE *file = fopen("/proc/self/clear_refs", "we"); /* the peak from here on */
-    assert_true(fputs("5", file) >= 0 && fclose(file) == 0);
-    long before = peak_kib();
+    resident_reset_peak();
+    long before = resident_peak_kib();
     pgk_blob_source source = {.size = sizeof(source), .path = in};
     STORE_WORKS(&err, pgk_blobs_add(yard.blobs, NULL, PGK_BLOB_PERMANENT, &source, &key, &err));
     STORE_WORKS(&err, pgk_blobs_get_file(yard.blobs, NULL, &key, out, &err));
-    long grown = peak_kib() - before;
+    long grown = resident_peak_kib() - before;
     print_message("%ld KiB more at the peak\n", grown);
     assert_in_range(grown, 0, 16 * 1024);
     blob_yard_close(&yard);

@@ -4,56 +4,25 @@
  * believing before anybody leads on the promoted standby.
  */
 #include "contest.h"
-
-struct pair {
-    struct fixture *fixture;
-    struct pgserver *standby;
-    char both[PGSERVER_CONNINFO_SIZE]; /* the old primary first */
-};
-
-static struct pgserver *left_over; /* a standby that a failed test did not free */
-
-static void must_sql(struct fixture *fixture, const char *statement)
-{
-    pgk_error err;
-    if (pgserver_sql(fixture->server, "postgres", statement, &err) != PGK_OK) {
-        fail_msg("%s: %s", statement, err.message);
-    }
-}
+#include "standby_pair.h"
 
 /* A primary that waits for its standby with every commit. */
-static void open_pair(struct pair *pair, void **state)
+static void open_synchronous(struct standby_pair *pair, struct fixture *fixture)
 {
-    static const char *const settings[] = {"fsync=off", NULL};
-    const struct pgserver_options options = {.tcp = true, .settings = settings};
-    pgk_error err;
-    struct fixture *fixture = *state;
-    pair->fixture = fixture;
-    if (pgserver_standby(fixture->server, &options, &pair->standby, &err) != PGK_OK) {
-        fail_msg("standby: %s", err.message);
-    }
-    left_over = pair->standby;
-    snprintf(pair->both, sizeof(pair->both),
-             "host=127.0.0.1,127.0.0.1 port=%d,%d dbname=%s user=%s",
-             pgserver_port(fixture->server), pgserver_port(pair->standby), fixture->database,
-             PGSERVER_USER);
-    must_sql(fixture, "ALTER SYSTEM SET synchronous_standby_names = '*'");
-    must_sql(fixture, "SELECT pg_reload_conf()");
-    db_wait(fixture, "sync", WAIT_LONG_MS, "SELECT sync_state FROM pg_stat_replication");
+    standby_pair_open(pair, fixture);
+    commits_wait_for_standby(fixture);
 }
 
 static int durable_teardown(void **state)
 {
     struct fixture *fixture = *state;
     process_free_all();
-    pgserver_free(left_over);
-    left_over = NULL;
-    must_sql(fixture, "ALTER SYSTEM RESET synchronous_standby_names");
-    must_sql(fixture, "SELECT pg_reload_conf()");
+    standby_pair_left_over();
+    commits_wait_for_none(fixture);
     return fixture_teardown(state);
 }
 
-static struct process *start_durable(struct pair *pair, const char *name)
+static struct process *start_durable(struct standby_pair *pair, const char *name)
 {
     return contest_start(pair->fixture, name, "--conninfo", pair->both, "--set",
                          "high-availability.postgres.durable-heartbeat=on", "--set",
@@ -61,7 +30,7 @@ static struct process *start_durable(struct pair *pair, const char *name)
 }
 
 /* Two contenders of which the first leads; returns its epoch. */
-static int64_t start_two(struct pair *pair, struct process *all[2])
+static int64_t start_two(struct standby_pair *pair, struct process *all[2])
 {
     all[0] = start_durable(pair, "a");
     int64_t epoch = contest_granted(all[0]);
@@ -72,10 +41,10 @@ static int64_t start_two(struct pair *pair, struct process *all[2])
 
 static void test_durable__standby_gone__leader_cannot_renew_and_nobody_follows(void **state)
 {
-    struct pair pair;
+    struct standby_pair pair;
     struct process *all[2];
     pgk_error err;
-    open_pair(&pair, state);
+    open_synchronous(&pair, *state);
     struct fixture *fixture = pair.fixture;
     int64_t epoch = start_two(&pair, all);
     wait_pause_ms(2500); /* it renews: longer than lease and session timeout */
@@ -96,18 +65,15 @@ static void test_durable__standby_gone__leader_cannot_renew_and_nobody_follows(v
 
 static void test_durable__promoted_while_the_primary_lives__believers_never_overlap(void **state)
 {
-    struct pair pair;
+    struct standby_pair pair;
     struct process *all[2];
     pgk_error err;
-    open_pair(&pair, state);
+    open_synchronous(&pair, *state);
     struct fixture *fixture = pair.fixture;
     int64_t epoch = start_two(&pair, all);
     assert_int_equal(pgserver_promote(pair.standby, &err), PGK_OK);
     assert_int_equal(contest_revoked(all[0]), epoch); /* nobody has touched its session */
-    pgserver_conninfo(pair.standby, fixture->database, fixture->conninfo,
-                      sizeof(fixture->conninfo));
-    PQfinish(fixture->conn);
-    fixture->conn = db_connect(fixture->conninfo);
+    standby_pair_move(&pair);
     db_wait(fixture, "leading", WAIT_LONG_MS,
             "SELECT state FROM pgkeeper.stat_leaders WHERE epoch > %lld", (long long)epoch);
     assert_int_equal(db_int(fixture, "SELECT epoch >> 40 FROM pgkeeper.leadership"), 2);

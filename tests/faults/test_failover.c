@@ -3,34 +3,10 @@
  * old primary is refused when it comes back, and nobody leads on a standby.
  */
 #include "contest.h"
-
-struct pair {
-    struct fixture *fixture;
-    struct pgserver *standby;
-    char both[PGSERVER_CONNINFO_SIZE]; /* the old primary first */
-};
-
-static struct pgserver *left_over; /* a standby that a failed test did not free */
-
-static void open_pair(struct pair *pair, void **state)
-{
-    static const char *const settings[] = {"fsync=off", NULL};
-    const struct pgserver_options options = {.tcp = true, .settings = settings};
-    pgk_error err;
-    struct fixture *fixture = *state;
-    pair->fixture = fixture;
-    if (pgserver_standby(fixture->server, &options, &pair->standby, &err) != PGK_OK) {
-        fail_msg("standby: %s", err.message);
-    }
-    left_over = pair->standby;
-    snprintf(pair->both, sizeof(pair->both),
-             "host=127.0.0.1,127.0.0.1 port=%d,%d dbname=%s user=%s",
-             pgserver_port(fixture->server), pgserver_port(pair->standby), fixture->database,
-             PGSERVER_USER);
-}
+#include "standby_pair.h"
 
 /* Waits until the standby has all that the primary has written. */
-static void caught_up(struct pair *pair)
+static void caught_up(struct standby_pair *pair)
 {
     db_wait(pair->fixture, "t", WAIT_LONG_MS,
             "SELECT coalesce(bool_and(replay_lsn >= pg_current_wal_lsn()), false)"
@@ -38,22 +14,17 @@ static void caught_up(struct pair *pair)
 }
 
 /* From now on the test's own connection is to the promoted server. */
-static void promote(struct pair *pair)
+static void promote(struct standby_pair *pair)
 {
     pgk_error err;
-    struct fixture *fixture = pair->fixture;
     assert_int_equal(pgserver_promote(pair->standby, &err), PGK_OK);
-    pgserver_conninfo(pair->standby, fixture->database, fixture->conninfo,
-                      sizeof(fixture->conninfo));
-    PQfinish(fixture->conn);
-    fixture->conn = db_connect(fixture->conninfo);
+    standby_pair_move(pair);
 }
 
-static void close_pair(struct pair *pair)
+static void close_pair(struct standby_pair *pair)
 {
     process_free_all();
-    pgserver_free(pair->standby);
-    left_over = NULL;
+    standby_pair_free(pair);
 }
 
 static int failover_teardown(void **state)
@@ -61,8 +32,7 @@ static int failover_teardown(void **state)
     struct fixture *fixture = *state;
     pgk_error err;
     process_free_all();
-    pgserver_free(left_over);
-    left_over = NULL;
+    standby_pair_left_over();
     if (pgserver_pid(fixture->server) == 0 &&
         pgserver_start_again(fixture->server, &err) != PGK_OK) {
         return -1;
@@ -70,7 +40,7 @@ static int failover_teardown(void **state)
     return fixture_teardown(state);
 }
 
-static struct process *start_with(struct pair *pair, const char *name)
+static struct process *start_with(struct standby_pair *pair, const char *name)
 {
     return contest_start(pair->fixture, name, "--conninfo", pair->both, EXCLUSIVE, NULL);
 }
@@ -85,9 +55,9 @@ static int64_t led_after(struct fixture *fixture, int64_t epoch)
 
 static void test_failover__standby_promoted__token_rises_and_old_primary_is_refused(void **state)
 {
-    struct pair pair;
+    struct standby_pair pair;
     pgk_error err;
-    open_pair(&pair, state);
+    standby_pair_open(&pair, *state);
     struct fixture *fixture = pair.fixture;
     struct process *a = start_with(&pair, "a");
     int64_t epoch = contest_granted(a);
@@ -141,9 +111,9 @@ static void test_failover__standby_promoted__token_rises_and_old_primary_is_refu
  * What keeps believers apart then is in test_durable.c. */
 static void test_failover__old_primary_lives_on__new_sessions_go_to_the_newer(void **state)
 {
-    struct pair pair;
+    struct standby_pair pair;
     pgk_error err;
-    open_pair(&pair, state);
+    standby_pair_open(&pair, *state);
     struct fixture *fixture = pair.fixture;
     struct process *a = start_with(&pair, "a");
     int64_t epoch = contest_granted(a);
@@ -173,9 +143,9 @@ static void test_failover__old_primary_lives_on__new_sessions_go_to_the_newer(vo
 /* A server in recovery refuses to read tenure, which is unlogged; who asks there who leads is told what is logged. */
 static void test_failover__views_on_a_standby__can_be_read(void **state)
 {
-    struct pair pair;
+    struct standby_pair pair;
     char conninfo[PGSERVER_CONNINFO_SIZE];
-    open_pair(&pair, state);
+    standby_pair_open(&pair, *state);
     struct process *a = contest_start(pair.fixture, "a", NULL);
     contest_granted(a);
     caught_up(&pair);
@@ -194,9 +164,9 @@ static void test_failover__views_on_a_standby__can_be_read(void **state)
 
 static void test_failover__only_a_standby__waits_with_a_clear_status(void **state)
 {
-    struct pair pair;
+    struct standby_pair pair;
     char conninfo[PGSERVER_CONNINFO_SIZE];
-    open_pair(&pair, state);
+    standby_pair_open(&pair, *state);
     caught_up(&pair);
     pgserver_conninfo_tcp(pair.standby, pair.fixture->database, conninfo, sizeof(conninfo));
     struct process *a = contest_spawn(pair.fixture, "a", "--conninfo", conninfo, "--set",

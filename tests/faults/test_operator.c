@@ -7,46 +7,15 @@
 #include <string.h>
 
 #include "contest.h"
-
-struct pair {
-    struct fixture *fixture;
-    struct pgserver *standby;
-    char standby_conninfo[PGSERVER_CONNINFO_SIZE];
-};
-
-static struct pgserver *left_over; /* a standby that a failed test did not free */
-
-static void must_sql(struct fixture *fixture, const char *statement)
-{
-    pgk_error err;
-    if (pgserver_sql(fixture->server, "postgres", statement, &err) != PGK_OK) {
-        fail_msg("%s: %s", statement, err.message);
-    }
-}
-
-static void open_pair(struct pair *pair, void **state)
-{
-    static const char *const settings[] = {"fsync=off", NULL};
-    const struct pgserver_options options = {.tcp = true, .settings = settings};
-    pgk_error err;
-    pair->fixture = *state;
-    if (pgserver_standby(pair->fixture->server, &options, &pair->standby, &err) != PGK_OK) {
-        fail_msg("standby: %s", err.message);
-    }
-    left_over = pair->standby;
-    pgserver_conninfo(pair->standby, pair->fixture->database, pair->standby_conninfo,
-                      sizeof(pair->standby_conninfo));
-}
+#include "standby_pair.h"
 
 static int operator_teardown(void **state)
 {
     struct fixture *fixture = *state;
     process_free_all();
-    pgserver_free(left_over);
-    left_over = NULL;
+    standby_pair_left_over();
     unsetenv("PGTARGETSESSIONATTRS");
-    must_sql(fixture, "ALTER SYSTEM RESET synchronous_standby_names");
-    must_sql(fixture, "SELECT pg_reload_conf()");
+    commits_wait_for_none(fixture);
     return fixture_teardown(state);
 }
 
@@ -85,9 +54,11 @@ static const char *const metrics[] = {"metrics", NULL, NULL, NULL};
 
 static void test_operator__standby__is_told_from_its_primary(void **state)
 {
-    struct pair pair;
+    struct standby_pair pair;
+    char standby[PGSERVER_CONNINFO_SIZE];
     pgk_error err;
-    open_pair(&pair, state);
+    standby_pair_open(&pair, *state);
+    pgserver_conninfo(pair.standby, pair.fixture->database, standby, sizeof(standby));
     struct process *a = contest_start(pair.fixture, "a", NULL);
     int64_t epoch = contest_granted(a);
     db_wait(pair.fixture, "t", WAIT_LONG_MS,
@@ -95,29 +66,29 @@ static void test_operator__standby__is_told_from_its_primary(void **state)
             " FROM pg_stat_replication");
     expect(pair.fixture->conninfo, 0, doctor,
            SAYS("\nrecovery,ok,\"primary, timeline 1\"", "\nreplication,warn,\"asynchronous, 1 "));
-    /* The verbs want a primary; who insists is told where he is. */
-    expect(pair.standby_conninfo, 2, check, SAYS("CRITICAL: the database cannot be reached"));
-    expect(pair.standby_conninfo, 3, doctor, SAYS("\nconnection,fail,"));
-    expect(pair.standby_conninfo, 3, top, SAYS(""));
-    expect(pair.standby_conninfo, 3, metrics, SAYS("pgkeeper_up 0\n"));
-    setenv("PGTARGETSESSIONATTRS", "any", 1);
+    /* The verbs want a primary. Those that say how things are look at a standby rather than at nothing. */
+    expect(standby, 3, top, SAYS(""));
+    expect(standby, 3, WORDS("leaders"), SAYS(""));
     expect(
-        pair.standby_conninfo, 2, check,
+        standby, 2, check,
         SAYS("CRITICAL: this server is in recovery: locks and leaders are those of its primary"));
-    expect(pair.standby_conninfo, 0, WORDS("status"),
-           SAYS("verdict     CRITICAL: this server is in recovery"));
-    expect(pair.standby_conninfo, 1, doctor,
+    expect(standby, 0, WORDS("status"), SAYS("verdict     CRITICAL: this server is in recovery"));
+    expect(standby, 1, doctor,
            SAYS("\nrecovery,fail,\"in recovery: a standby", "\ndrift,ok,", "\nleaders,fail,"));
-    expect(pair.standby_conninfo, 0, top, SAYS("CRITICAL: this server is in recovery"));
-    expect(pair.standby_conninfo, 0, metrics, SAYS("pgkeeper_server_in_recovery 1\n"));
+    expect(standby, 0, metrics, SAYS("pgkeeper_server_in_recovery 1\n"));
+    setenv("PGTARGETSESSIONATTRS", "any", 1);
+    expect(standby, 0, top, SAYS("CRITICAL: this server is in recovery"));
+    setenv("PGTARGETSESSIONATTRS", "primary", 1); /* who insists has it so */
+    expect(standby, 2, check, SAYS("CRITICAL: the database cannot be reached"));
+    expect(standby, 3, doctor, SAYS("\nconnection,fail,"));
     unsetenv("PGTARGETSESSIONATTRS");
     /* Promoted: a primary like any other, and the leader of before is not here. */
     assert_int_equal(pgserver_promote(pair.standby, &err), PGK_OK);
-    expect(pair.standby_conninfo, 2, check, SAYS("CRITICAL: no leader of group \"master\""));
-    expect(pair.standby_conninfo, 1, doctor,
+    expect(standby, 2, check, SAYS("CRITICAL: no leader of group \"master\""));
+    expect(standby, 1, doctor,
            SAYS("\nrecovery,ok,\"primary, timeline 2\"", "\nleaders,fail,", "\ndrift,ok,"));
-    expect(pair.standby_conninfo, 0, top, SAYS("CRITICAL: no leader of group \"master\""));
-    expect(pair.standby_conninfo, 0, metrics,
+    expect(standby, 0, top, SAYS("CRITICAL: no leader of group \"master\""));
+    expect(standby, 0, metrics,
            SAYS("pgkeeper_server_in_recovery 0\n",
                 "pgkeeper_group_led{cluster=\"" FIXTURE_CLUSTER "\",group=\"master\"} 0\n"));
     assert_int_equal(db_int(pair.fixture, "SELECT epoch FROM pgkeeper.leadership"), epoch);
@@ -126,14 +97,12 @@ static void test_operator__standby__is_told_from_its_primary(void **state)
 static void
 test_operator__synchronous_standby_lost__doctor_says_so_and_waits_for_nothing(void **state)
 {
-    struct pair pair;
+    struct standby_pair pair;
     pgk_error err;
-    open_pair(&pair, state);
+    standby_pair_open(&pair, *state);
     struct process *a = contest_start(pair.fixture, "a", NULL);
     contest_granted(a);
-    must_sql(pair.fixture, "ALTER SYSTEM SET synchronous_standby_names = '*'");
-    must_sql(pair.fixture, "SELECT pg_reload_conf()");
-    db_wait(pair.fixture, "sync", WAIT_LONG_MS, "SELECT sync_state FROM pg_stat_replication");
+    commits_wait_for_standby(pair.fixture);
     expect(
         pair.fixture->conninfo, 0, doctor,
         SAYS("\nreplication,ok,\"synchronous_standby_names = '*', 1 of 1 standbys synchronous\""));

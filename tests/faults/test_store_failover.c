@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "shelf.h"
+#include "standby_pair.h"
 #include "store_tools.h"
 
 #ifdef PGK_TEST_SANITIZED
@@ -17,12 +18,6 @@
 #define NUMBERS_MAX 20000
 /* Of each writer, before and after. */
 #define ENOUGH 20
-
-struct pair {
-    struct fixture *fixture;
-    struct pgserver *standby;
-    char both[PGSERVER_CONNINFO_SIZE]; /* the old primary first */
-};
 
 struct writer {
     pthread_t thread;
@@ -37,47 +32,23 @@ struct writer {
     pgk_error err;
 };
 
-static struct pgserver *left_over; /* a standby that a failed test did not free */
-
-static void must_sql(struct pgserver *server, const char *statement)
-{
-    pgk_error err;
-    if (pgserver_sql(server, "postgres", statement, &err) != PGK_OK) {
-        fail_msg("%s: %s", statement, err.message);
-    }
-}
-
 /* A primary that waits for its standby with every commit. */
-static void open_pair(struct pair *pair, void **state)
+static void open_synchronous(struct standby_pair *pair, struct fixture *fixture)
 {
-    static const char *const settings[] = {"fsync=off", NULL};
-    const struct pgserver_options options = {.tcp = true, .settings = settings};
-    struct fixture *fixture = *state;
-    pgk_error err;
-    pair->fixture = fixture;
-    STORE_WORKS(&err, pgserver_standby(fixture->server, &options, &pair->standby, &err));
-    left_over = pair->standby;
-    snprintf(pair->both, sizeof(pair->both),
-             "host=127.0.0.1,127.0.0.1 port=%d,%d dbname=%s user=%s",
-             pgserver_port(fixture->server), pgserver_port(pair->standby), fixture->database,
-             PGSERVER_USER);
-    must_sql(fixture->server, "ALTER SYSTEM SET synchronous_standby_names = '*'");
-    must_sql(fixture->server, "SELECT pg_reload_conf()");
-    db_wait(fixture, "sync", WAIT_LONG_MS, "SELECT sync_state FROM pg_stat_replication");
+    standby_pair_open(pair, fixture);
+    commits_wait_for_standby(fixture);
 }
 
 static int failover_teardown(void **state)
 {
     struct fixture *fixture = *state;
     pgk_error err;
-    pgserver_free(left_over);
-    left_over = NULL;
+    standby_pair_left_over();
     if (pgserver_pid(fixture->server) == 0 &&
         pgserver_start_again(fixture->server, &err) != PGK_OK) {
         return -1;
     }
-    must_sql(fixture->server, "ALTER SYSTEM RESET synchronous_standby_names");
-    must_sql(fixture->server, "SELECT pg_reload_conf()");
+    commits_wait_for_none(fixture);
     return fixture_teardown(state);
 }
 
@@ -126,18 +97,18 @@ static bool receives(PGconn *conn)
 }
 
 /* The standby receives nothing any more: what commits from now on is not there, and must not be acknowledged. */
-static void cut_off(struct pair *pair)
+static void cut_off(struct standby_pair *pair)
 {
     char conninfo[PGSERVER_CONNINFO_SIZE];
-    must_sql(pair->standby, "ALTER SYSTEM SET primary_conninfo = ''");
-    must_sql(pair->standby, "SELECT pg_reload_conf()");
+    server_sql(pair->standby, "ALTER SYSTEM SET primary_conninfo = ''");
+    server_sql(pair->standby, "SELECT pg_reload_conf()");
     pgserver_conninfo(pair->standby, "postgres", conninfo, sizeof(conninfo));
     PGconn *conn = db_connect(conninfo);
     WAIT_UNTIL(!receives(conn), WAIT_LONG_MS);
     PQfinish(conn);
 }
 
-static void fail_over(struct pair *pair)
+static void fail_over(struct standby_pair *pair)
 {
     struct fixture *fixture = pair->fixture;
     pgk_error err;
@@ -145,10 +116,7 @@ static void fail_over(struct pair *pair)
     wait_pause_ms(200); /* who did not wait for the standby would go on here */
     STORE_WORKS(&err, pgserver_stop(fixture->server, PGSERVER_IMMEDIATE, 0, &err));
     STORE_WORKS(&err, pgserver_promote(pair->standby, &err));
-    pgserver_conninfo(pair->standby, fixture->database, fixture->conninfo,
-                      sizeof(fixture->conninfo));
-    PQfinish(fixture->conn);
-    fixture->conn = db_connect(fixture->conninfo);
+    standby_pair_move(pair);
 }
 
 static void check_stream(struct fixture *fixture, struct writer *writers)
@@ -183,10 +151,10 @@ test_store_failover__promoted_under_writes__no_number_twice_and_no_graph_lost(vo
     static struct writer writers[WRITERS];
     int before[WRITERS] = {0};
     atomic_bool stop = false;
-    struct pair pair;
+    struct standby_pair pair;
     pgk_uuid job = job_of(1);
     pgk_error err;
-    open_pair(&pair, state);
+    open_synchronous(&pair, *state);
     pgk_ha *ha = handle_open(pair.fixture, "writer", "high-availability.postgres.uri", pair.both,
                              "high-availability.postgres.statement-timeout", "60 s", NULL);
     memset(writers, 0, sizeof(writers));

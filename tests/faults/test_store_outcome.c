@@ -9,6 +9,7 @@
 
 #include "proxy.h"
 #include "shelf.h"
+#include "standby_pair.h"
 
 /* One call, on a thread of its own. */
 struct caller {
@@ -317,12 +318,6 @@ static void test_store_outcome__large_graph_whose_answer_never_comes__known_to_b
     close_scene(&s);
 }
 
-static void must_sql(struct fixture *fixture, const char *statement)
-{
-    pgk_error err;
-    CHECK_OK(pgserver_sql(fixture->server, "postgres", statement, &err), err);
-}
-
 /* Does a commit wait for a synchronous standby? */
 static bool commit_waits(PGconn *conn)
 {
@@ -348,8 +343,7 @@ static void test_store_outcome__large_graph_that_no_standby_has__unknown(void **
     memset(large, 'x', sizeof(large) - 1);
     s.c.graph = large;
     warm(&s);
-    must_sql(s.fixture, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
-    must_sql(s.fixture, "SELECT pg_reload_conf()");
+    commits_wait_for(s.fixture, "nobody");
     WAIT_UNTIL(commit_waits(probe), WAIT_LONG_MS);
     call_begin(&s.c);
     db_wait(s.fixture, "1", WAIT_LONG_MS,
@@ -357,8 +351,7 @@ static void test_store_outcome__large_graph_that_no_standby_has__unknown(void **
             " WHERE wait_event = 'SyncRep' AND application_name LIKE 'pgkeeper:%%'");
     proxy_reset_all(s.proxy);
     call_end(&s.c, PGK_ERR_OUTCOME_UNKNOWN);
-    must_sql(s.fixture, "ALTER SYSTEM RESET synchronous_standby_names");
-    must_sql(s.fixture, "SELECT pg_reload_conf()");
+    commits_wait_for_none(s.fixture);
     PQfinish(probe);
     call_begin(&s.c);
     call_end(&s.c, PGK_OK);
@@ -368,8 +361,7 @@ static void test_store_outcome__large_graph_that_no_standby_has__unknown(void **
 static int outcome_teardown(void **state)
 {
     struct fixture *fixture = *state;
-    must_sql(fixture, "ALTER SYSTEM RESET synchronous_standby_names");
-    must_sql(fixture, "SELECT pg_reload_conf()");
+    commits_wait_for_none(fixture);
     return fixture_teardown(state);
 }
 

@@ -1,10 +1,11 @@
 /* tests/lib/blob_tools.c - see blob_tools.h. */
 #include "blob_tools.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "scratch.h"
 
 void yard_enter(struct blob_yard *yard)
 {
@@ -30,15 +31,7 @@ void blob_yard_open(struct blob_yard *yard, struct fixture *fixture)
 
 void blob_yard_close(struct blob_yard *yard)
 {
-    DIR *dir = opendir(yard->dir);
-    assert_non_null(dir);
-    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-            assert_int_equal(unlinkat(dirfd(dir), entry->d_name, 0), 0);
-        }
-    }
-    closedir(dir);
-    assert_int_equal(rmdir(yard->dir), 0);
+    directory_remove(yard->dir);
     yard_leave(yard);
 }
 
@@ -51,14 +44,7 @@ const char *yard_path(struct blob_yard *yard, const char *name)
 
 int yard_files(const struct blob_yard *yard)
 {
-    int count = -2;
-    DIR *dir = opendir(yard->dir);
-    assert_non_null(dir);
-    while (readdir(dir) != NULL) {
-        count++;
-    }
-    closedir(dir);
-    return count;
+    return directory_count(yard->dir);
 }
 
 static uint64_t pattern_word(uint64_t number, unsigned seed)

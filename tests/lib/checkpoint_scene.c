@@ -25,12 +25,8 @@ pgk_checkpoints *checkpoint_store(struct checkpoint_scene *s, int max_retained,
                                   pgk_discard_fn discard, void *user)
 {
     pgk_checkpoints *store = NULL;
-    pgk_checkpoints_options options = {.size = sizeof(options),
-                                       .job_id = job_of(1),
-                                       .max_retained = max_retained,
-                                       .discard = discard,
-                                       .user = user};
-    STORE_WORKS(&s->err, pgk_ha_checkpoints(s->ha, PGK_UNFENCED, &options, &store, &s->err));
+    STORE_WORKS(&s->err, checkpoints_open(s->ha, PGK_UNFENCED, 1, max_retained, discard, user,
+                                          &store, &s->err));
     return store;
 }
 
@@ -52,6 +48,11 @@ void checkpoint_add(struct checkpoint_scene *s, int64_t id, pgk_checkpoint_kind 
 {
     pgk_checkpoint checkpoint = checkpoint_of(id, kind);
     STORE_WORKS(&s->err, pgk_checkpoints_add(s->store, &checkpoint, &s->err));
+}
+
+void checkpoint_add_all(struct checkpoint_scene *s, const char *kinds)
+{
+    STORE_WORKS(&s->err, checkpoints_add_all(s->store, kinds, &s->err));
 }
 
 const char *checkpoint_states(struct checkpoint_scene *s)

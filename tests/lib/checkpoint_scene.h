@@ -33,6 +33,8 @@ pgk_checkpoints *checkpoint_store(struct checkpoint_scene *s, int max_retained,
                                   pgk_discard_fn discard, void *user);
 /* Adds an entry to the scene's store. */
 void checkpoint_add(struct checkpoint_scene *s, int64_t id, pgk_checkpoint_kind kind);
+/* Adds 1, 2, ... of these kinds, see checkpoints_add_all. */
+void checkpoint_add_all(struct checkpoint_scene *s, const char *kinds);
 /* "1 completed, 2 discarding" */
 const char *checkpoint_states(struct checkpoint_scene *s);
 

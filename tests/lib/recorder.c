@@ -1,6 +1,7 @@
 /* tests/lib/recorder.c - see recorder.h. The lock guards the lines, which several notifiers write. */
 #include "recorder.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,6 +224,26 @@ void handle_close(pgk_ha *ha)
         fail_msg("pgk_ha_close: %s", err.message);
     }
     pgk_ha_free(ha);
+}
+
+void handle_dispatch_until(pgk_ha *ha, struct recorder *recorder, const char *prefix, size_t times)
+{
+    int64_t end = wait_now_ns() + WAIT_LONG_MS * WAIT_NS_PER_MS;
+    while (recorder_count(recorder, prefix) < times) {
+        struct pollfd poller = {.fd = pgk_ha_fd(ha), .events = POLLIN};
+        assert_true(poller.fd >= 0);
+        assert_true(wait_now_ns() < end);
+        if (poll(&poller, 1, 100) > 0) {
+            assert_int_equal(pgk_ha_dispatch(ha, NULL), PGK_OK);
+        }
+    }
+}
+
+void ignore_tenure(void *user, const pgk_uuid *session_id, int64_t epoch)
+{
+    (void)user;
+    (void)session_id;
+    (void)epoch;
 }
 
 static void prepare(struct part *part, struct recorder *recorder, const char *component)

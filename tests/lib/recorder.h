@@ -42,6 +42,10 @@ pgk_ha *handle_open(struct fixture *fixture, const char *name, ...) __attribute_
 pgk_ha *handle_open_client(struct fixture *fixture, const char *name, ...)
     __attribute__((sentinel));
 void handle_close(pgk_ha *ha);
+/* The application's loop, for manual dispatch, until a line with the prefix has come `times` times. */
+void handle_dispatch_until(pgk_ha *ha, struct recorder *recorder, const char *prefix, size_t times);
+/* A grant or revoke callback that does nothing. */
+void ignore_tenure(void *user, const pgk_uuid *session_id, int64_t epoch);
 
 /* Makes and starts an election (group NULL: by the scope) or a retriever. */
 void part_contend(struct part *part, struct recorder *recorder, pgk_ha *ha, const char *component,

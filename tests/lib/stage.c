@@ -1,6 +1,7 @@
 /* tests/lib/stage.c - what the tests of the services start from; see the header. */
 #include "stage.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 static const char *const names[STAGE_ACTORS] = {"a", "b", "c", "d"};
@@ -51,6 +52,31 @@ void stage_follow(struct stage *stage, int actor, const char *component)
     pgk_error err;
     assert_int_equal(pgk_ha_retriever(stage->ha, component, &who->retriever, &err), PGK_OK);
     assert_int_equal(pgk_retriever_start(who->retriever, actor_leader, who, &err), PGK_OK);
+}
+
+void stage_lead(struct stage *stage)
+{
+    assert_true(script_begin(stage->backend, "master", STAGE_LEASE_MS, NULL));
+}
+
+static atomic_bool holding;
+
+void stage_wait_for_release(struct actor *actor)
+{
+    (void)actor;
+    while (atomic_load(&holding)) {
+        wait_pause_ms(1);
+    }
+}
+
+void stage_hold(void)
+{
+    atomic_store(&holding, true);
+}
+
+void stage_release(void)
+{
+    atomic_store(&holding, false);
 }
 
 void stage_expect(struct stage *stage, const char *order)

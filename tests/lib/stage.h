@@ -28,6 +28,13 @@ extern const char *const stage_manual[];
 /* Makes and starts an election for component "a", "b", ... in the group "master". */
 void stage_contend(struct stage *stage, int actor);
 void stage_follow(struct stage *stage, int actor, const char *component);
+/* A tenure of "master" begins, which nothing but the test ends. */
+#define STAGE_LEASE_MS 60000
+void stage_lead(struct stage *stage);
+/* A hook that holds the thread that runs callbacks, from stage_hold until stage_release. */
+void stage_wait_for_release(struct actor *actor);
+void stage_hold(void);
+void stage_release(void);
 void stage_expect(struct stage *stage, const char *order);
 /* Waits until the callback has come that often. */
 #define STAGE_WAIT(stage, actor, kind, count)                                                      \

@@ -41,11 +41,10 @@ void stores_open(struct stores *stores, pgk_ha *ha, const pgk_token *token)
 {
     pgk_error err;
     pgk_uuid job = job_of(1);
-    pgk_checkpoints_options options = {.size = sizeof(options), .job_id = job, .max_retained = 1};
     *stores = (struct stores){.ha = ha, .token = token};
     STORE_WORKS(&err, pgk_ha_job_results(ha, token, &stores->results, &err));
     STORE_WORKS(&err, pgk_ha_job_registry(ha, token, &stores->registry, &err));
-    STORE_WORKS(&err, pgk_ha_checkpoints(ha, token, &options, &stores->checkpoints, &err));
+    STORE_WORKS(&err, checkpoints_open(ha, token, 1, 1, NULL, NULL, &stores->checkpoints, &err));
     STORE_WORKS(&err, pgk_ha_checkpoint_counter(ha, token, &job, &stores->counter, &err));
 }
 
@@ -76,6 +75,52 @@ pgk_checkpoint checkpoint_of(int64_t id, pgk_checkpoint_kind kind)
                             .completed_ms = 1000 + id % 1000,
                             .metadata = "metadata",
                             .metadata_bytes = 8};
+}
+
+pgk_status checkpoints_add_all(pgk_checkpoints *store, const char *kinds, pgk_error *err)
+{
+    pgk_status status = PGK_OK;
+    for (int64_t id = 1; kinds[id - 1] != '\0' && status == PGK_OK; id++) {
+        char letter = kinds[id - 1];
+        assert_non_null(strchr("cst", letter));
+        pgk_checkpoint checkpoint = checkpoint_of(id, letter == 'c'   ? PGK_CHECKPOINT
+                                                      : letter == 's' ? PGK_SAVEPOINT
+                                                                      : PGK_STOP_SAVEPOINT);
+        status = pgk_checkpoints_add(store, &checkpoint, err);
+    }
+    return status;
+}
+
+pgk_status checkpoints_open(pgk_ha *ha, const pgk_token *token, int job, int max_retained,
+                            pgk_discard_fn discard, void *user, pgk_checkpoints **ret_store,
+                            pgk_error *err)
+{
+    pgk_checkpoints_options options = {.size = sizeof(options),
+                                       .job_id = job_of(job),
+                                       .max_retained = max_retained,
+                                       .discard = discard,
+                                       .user = user};
+    return pgk_ha_checkpoints(ha, token, &options, ret_store, err);
+}
+
+pgk_status result_see(void *user, const pgk_job_result *result)
+{
+    struct result_seen *seen = user;
+    if (seen->count < 8) {
+        seen->jobs[seen->count] = result->job_id;
+    }
+    seen->count++;
+    seen->last = *result;
+    seen->corrupt += result->entry_status == PGK_ERR_CORRUPT;
+    snprintf(seen->name, sizeof(seen->name), "%s", result->job_name ? result->job_name : "-");
+    snprintf(seen->failure, sizeof(seen->failure), "%s", result->failure ? result->failure : "-");
+    if (result->reason != NULL) {
+        snprintf(seen->reason, sizeof(seen->reason), "%s", result->reason);
+    }
+    if (result->accumulators != NULL && result->accumulators_bytes < sizeof(seen->accumulators)) {
+        memcpy(seen->accumulators, result->accumulators, result->accumulators_bytes);
+    }
+    return seen->answer;
 }
 
 /* ------------------------------------------------------------------ the known state */

@@ -59,6 +59,27 @@ void stores_free(struct stores *stores);
 /* An entry with all that is needed. */
 pgk_job_result result_of(int job);
 pgk_checkpoint checkpoint_of(int64_t id, pgk_checkpoint_kind kind);
+/* Adds entries 1, 2, ...; a letter for each: c, a checkpoint; s, a savepoint; t, one that stops the job. */
+pgk_status checkpoints_add_all(pgk_checkpoints *store, const char *kinds, pgk_error *err);
+/* A store of a job's checkpoints. */
+pgk_status checkpoints_open(pgk_ha *ha, const pgk_token *token, int job, int max_retained,
+                            pgk_discard_fn discard, void *user, pgk_checkpoints **ret_store,
+                            pgk_error *err);
+
+/* What a list of results handed out; zero it before use. */
+struct result_seen {
+    int count;
+    pgk_uuid jobs[8];
+    pgk_job_result last; /* without what it points to */
+    char name[64];
+    char failure[64];
+    char reason[128];
+    char accumulators[64];
+    int corrupt;
+    pgk_status answer;
+};
+/* A row function; user: struct result_seen. */
+pgk_status result_see(void *user, const pgk_job_result *result);
 
 /*
  * Empties the tables and puts in: job 1 with graph, RUNNING, checkpoint 1 completed and 2 discarding,

@@ -87,31 +87,26 @@ static void test_checkpoints__same_id__already_exists_in_any_state(void **state)
     checkpoint_scene_close(&s);
 }
 
+static void begin_again(struct checkpoint_scene *s)
+{
+    db_exec(s->fixture, "DELETE FROM pgkeeper.checkpoint");
+    pgk_checkpoints_free(s->store);
+    s->store = checkpoint_store(s, 1, NULL, NULL);
+}
+
 static void test_checkpoints__maximum_1__the_examples_of_the_contract(void **state)
 {
     struct checkpoint_scene s;
     checkpoint_scene_open(&s, state, 1, NULL, NULL);
-    checkpoint_add(&s, 1, PGK_CHECKPOINT);
-    checkpoint_add(&s, 2, PGK_CHECKPOINT);
-    checkpoint_add(&s, 3, PGK_SAVEPOINT);
-    checkpoint_add(&s, 4, PGK_SAVEPOINT);
-    checkpoint_add(&s, 5, PGK_SAVEPOINT);
+    checkpoint_add_all(&s, "ccsss");
     assert_string_equal(checkpoint_states(&s),
                         "1 discarding, 2 completed, 3 retained, 4 retained, 5 completed");
     assert_int_equal(pgk_checkpoints_count(s.store), 2);
-    db_exec(s.fixture, "DELETE FROM pgkeeper.checkpoint");
-    pgk_checkpoints_free(s.store);
-    s.store = checkpoint_store(&s, 1, NULL, NULL);
-    checkpoint_add(&s, 1, PGK_CHECKPOINT);
-    checkpoint_add(&s, 2, PGK_SAVEPOINT);
-    checkpoint_add(&s, 3, PGK_CHECKPOINT);
+    begin_again(&s);
+    checkpoint_add_all(&s, "csc");
     assert_string_equal(checkpoint_states(&s), "1 discarding, 2 retained, 3 completed");
-    db_exec(s.fixture, "DELETE FROM pgkeeper.checkpoint");
-    pgk_checkpoints_free(s.store);
-    s.store = checkpoint_store(&s, 1, NULL, NULL);
-    checkpoint_add(&s, 1, PGK_CHECKPOINT);
-    checkpoint_add(&s, 2, PGK_SAVEPOINT);
-    checkpoint_add(&s, 3, PGK_STOP_SAVEPOINT);
+    begin_again(&s);
+    checkpoint_add_all(&s, "cst");
     assert_string_equal(checkpoint_states(&s), "1 discarding, 2 retained, 3 completed");
     checkpoint_scene_close(&s);
 }

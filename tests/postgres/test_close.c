@@ -2,13 +2,13 @@
  * Opening and closing against a real server: that nothing is left behind, and that closing in callbacks and from other
  * threads ends, while the keeper is at work. The rules of delivery themselves are tested over a scripted backend.
  */
-#include <dirent.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fixture.h"
 #include "recorder.h"
+#include "scratch.h"
 #include "tape.h"
 
 #ifdef PGK_TEST_SANITIZED
@@ -23,18 +23,6 @@
 /* What a leak of one small block per cycle would exceed. */
 #define HEAP_SLACK_BYTES (16 * CYCLES)
 
-static int entries_of(const char *path)
-{
-    int count = 0;
-    DIR *directory = opendir(path);
-    assert_non_null(directory);
-    while (readdir(directory) != NULL) {
-        count++;
-    }
-    closedir(directory);
-    return count;
-}
-
 struct usage {
     int descriptors;
     int threads;
@@ -43,8 +31,8 @@ struct usage {
 
 static struct usage usage_now(void)
 {
-    return (struct usage){.descriptors = entries_of("/proc/self/fd"),
-                          .threads = entries_of("/proc/self/task"),
+    return (struct usage){.descriptors = directory_count("/proc/self/fd"),
+                          .threads = directory_count("/proc/self/task"),
                           .heap_bytes = mallinfo2().uordblks};
 }
 

@@ -9,6 +9,7 @@
 
 #include "ear.h"
 #include "recorder.h"
+#include "scratch.h"
 #include "shelf.h"
 
 /* Runs `pgkeeper jobs ACTION ID [WORD...]`; its exit code. */
@@ -32,14 +33,6 @@ static int jobs(struct fixture *fixture, const char *action, const pgk_uuid *job
 #define JOBS(action, job, output, ...)                                                             \
     jobs(fixture, action, job, (const char *const[3]){__VA_ARGS__}, output)
 
-static void make_file(char *path, const char *bytes, size_t count)
-{
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, bytes, count), (ssize_t)count);
-    close(fd);
-}
-
 static void test_command_stores__leader_alive__hears_of_graphs_and_keeps_its_own(void **state)
 {
     static const char bytes[] = "\0graph\0\xff";
@@ -54,7 +47,7 @@ static void test_command_stores__leader_alive__hears_of_graphs_and_keeps_its_own
     pgk_job_graph *graph = NULL;
     pgk_error err;
 
-    make_file(path, bytes, sizeof bytes);
+    scratch_file(path, bytes, sizeof bytes);
     lead_begin(&lead, ha);
     pgk_job_graphs *store = shelf_open(ha, &lead.token, &listener);
     CHECK_OK(pgk_job_graphs_put(store, &own, "own\n", 4, &err), err);

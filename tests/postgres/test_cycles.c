@@ -2,13 +2,14 @@
  * tests/postgres/test_cycles.c - a thousand times open, start, close leaves nothing behind: no descriptor, no thread, no
  * session at the server, no memory. Fewer times under sanitizers, which look for the same by other means.
  */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "contest.h"
 #include "recorder.h"
+#include "resident.h"
+#include "scratch.h"
 
 #ifdef PGK_TEST_SANITIZED
 #define CYCLES 60
@@ -18,34 +19,7 @@
 /* Before counting begins: libraries load, allocators find their size. */
 #define WARM_UP 30
 /* 1 kB per cycle would be seen. */
-#define GROWTH_KB 1000
-
-static size_t count_entries(const char *path)
-{
-    size_t count = 0;
-    DIR *directory = opendir(path);
-    assert_non_null(directory);
-    while (readdir(directory) != NULL) {
-        count++;
-    }
-    closedir(directory);
-    return count;
-}
-
-static long resident_kb(void)
-{
-    long kb = -1;
-    char line[256];
-    FILE *status = fopen("/proc/self/status", "re");
-    assert_non_null(status);
-    while (kb < 0 && fgets(line, sizeof(line), status) != NULL) {
-        if (strncmp(line, "VmRSS:", 6) == 0) {
-            kb = strtol(line + 6, NULL, 10);
-        }
-    }
-    fclose(status);
-    return kb;
-}
+#define GROWTH_KIB 1000
 
 static void stop_inside(struct part *part, const char *kind)
 {
@@ -83,17 +57,17 @@ static void test_cycles__open_start_close__leaks_nothing(void **state)
     for (int i = 0; i < WARM_UP; i++) {
         cycle(fixture, i);
     }
-    size_t descriptors = count_entries("/proc/self/fd");
-    size_t threads = count_entries("/proc/self/task");
-    long kb = resident_kb();
+    int descriptors = directory_count("/proc/self/fd");
+    int threads = directory_count("/proc/self/task");
+    long kib = resident_kib();
     for (int i = 0; i < CYCLES; i++) {
         cycle(fixture, i);
     }
-    fprintf(stderr, "%d cycles: %ld kB more\n", CYCLES, resident_kb() - kb);
-    assert_int_equal(count_entries("/proc/self/fd"), descriptors);
-    assert_int_equal(count_entries("/proc/self/task"), threads);
+    fprintf(stderr, "%d cycles: %ld kiB more\n", CYCLES, resident_kib() - kib);
+    assert_int_equal(directory_count("/proc/self/fd"), descriptors);
+    assert_int_equal(directory_count("/proc/self/task"), threads);
 #ifndef PGK_TEST_SANITIZED
-    assert_true(resident_kb() - kb < GROWTH_KB);
+    assert_true(resident_kib() - kib < GROWTH_KIB);
 #endif
     db_wait(fixture, "0", WAIT_LONG_MS,
             "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgkeeper:%%'");

@@ -82,8 +82,7 @@ static void test_discards__without_callback__entries_wait_for_the_whole_cluster(
     int64_t left = -1;
     pgk_uuid one = job_of(1);
     checkpoint_scene_open(&s, state, 1, NULL, NULL);
-    checkpoint_add(&s, 1, PGK_CHECKPOINT);
-    checkpoint_add(&s, 2, PGK_CHECKPOINT);
+    checkpoint_add_all(&s, "cc");
     db_exec(s.fixture,
             "INSERT INTO pgkeeper.checkpoint"
             " (cluster_id, job_id, checkpoint_id, state, pointer, sha256, completed_at)"
@@ -181,8 +180,7 @@ static void test_discards__discard_callback__runs_with_no_session_held(void **st
                        "high-availability.postgres.statement-timeout", "2 s", NULL);
     STORE_WORKS(&s.err, pgk_ha_job_registry(s.ha, PGK_UNFENCED, &bin.registry, &s.err));
     s.store = checkpoint_store(&s, 1, throw_away, &bin);
-    checkpoint_add(&s, 1, PGK_CHECKPOINT);
-    checkpoint_add(&s, 2, PGK_CHECKPOINT);
+    checkpoint_add_all(&s, "cc");
     assert_int_equal(bin.calls, 1);
     assert_int_equal(bin.used, PGK_OK);
     STORE_WORKS(&s.err, pgk_checkpoints_discard_pending(s.store, &left, &s.err));
@@ -201,8 +199,7 @@ static void test_discards__discard_callback_that_closes__ends_without_harm(void 
     struct checkpoint_scene s = {.fixture = *state};
     s.ha = handle_open(s.fixture, "a", NULL);
     s.store = checkpoint_store(&s, 1, close_handle, s.ha);
-    checkpoint_add(&s, 1, PGK_CHECKPOINT);
-    checkpoint_add(&s, 2, PGK_CHECKPOINT);
+    checkpoint_add_all(&s, "cc");
     assert_string_equal(checkpoint_states(&s),
                         "1 discarding, 2 completed"); /* nobody could delete it */
     pgk_checkpoints_free(s.store);
@@ -216,9 +213,7 @@ static void test_discards__damaged_entry__fails_alone_and_can_be_discarded(void 
     struct bin bin = {.answer = PGK_OK};
     int64_t left;
     checkpoint_scene_open(&s, state, 3, NULL, NULL);
-    checkpoint_add(&s, 1, PGK_CHECKPOINT);
-    checkpoint_add(&s, 2, PGK_CHECKPOINT);
-    checkpoint_add(&s, 3, PGK_CHECKPOINT);
+    checkpoint_add_all(&s, "ccc");
     db_exec(s.fixture, "UPDATE pgkeeper.checkpoint SET metadata = 'other'"
                        " WHERE checkpoint_id = 3");
     STORE_FAILS(PGK_ERR_CORRUPT, &s.err,
@@ -297,8 +292,7 @@ static void test_discards__shutdown_with_callback__discards_and_counts_none(void
     struct bin bin = {.answer = PGK_ERR_IO};
     int64_t left;
     checkpoint_scene_open(&s, state, 9, throw_away, &bin);
-    checkpoint_add(&s, 1, PGK_CHECKPOINT);
-    checkpoint_add(&s, 2, PGK_CHECKPOINT);
+    checkpoint_add_all(&s, "cc");
     STORE_WORKS(&s.err, pgk_checkpoints_shutdown(s.store, PGK_JOB_FINISHED, &s.err));
     assert_int_equal(pgk_checkpoints_count(s.store), 0);
     assert_int_equal(bin.calls, 2);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "recorder.h"
+#include "scratch.h"
 
 static const pgk_uuid job = {{0xAB, 1}};
 static atomic_int grants;
@@ -136,13 +137,11 @@ static void count_warning(void *user, pgk_log_level level, const char *context, 
 static void test_factory__opening__tells_the_log_what_has_no_effect(void **state)
 {
     struct fixture *fixture = *state;
+    static const char line[] = "high-availability.storageDir: s3://x\n";
     char path[] = "/tmp/pgk_factory_XXXXXX";
     atomic_int warnings = 0;
     pgk_ha *ha = NULL;
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    assert_true(dprintf(fd, "high-availability.storageDir: s3://x\n") > 0);
-    close(fd);
+    scratch_file(path, line, strlen(line));
     pgk_config *config = handle_config(fixture, "a", NULL);
     pgk_config_set_log(config, count_warning, &warnings);
     assert_int_equal(pgk_config_load_file(config, path, NULL), PGK_OK);

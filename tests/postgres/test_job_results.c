@@ -10,38 +10,6 @@
 #define DELETES "job-result-store.delete-on-commit"
 #define RETENTION "job-result-store.retention"
 
-struct seen {
-    int count;
-    pgk_uuid jobs[8];
-    pgk_job_result last; /* without what it points to */
-    char name[64];
-    char failure[64];
-    char reason[128];
-    char accumulators[64];
-    int corrupt;
-    pgk_status answer;
-};
-
-static pgk_status see(void *user, const pgk_job_result *result)
-{
-    struct seen *seen = user;
-    if (seen->count < 8) {
-        seen->jobs[seen->count] = result->job_id;
-    }
-    seen->count++;
-    seen->last = *result;
-    seen->corrupt += result->entry_status == PGK_ERR_CORRUPT;
-    snprintf(seen->name, sizeof(seen->name), "%s", result->job_name ? result->job_name : "-");
-    snprintf(seen->failure, sizeof(seen->failure), "%s", result->failure ? result->failure : "-");
-    if (result->reason != NULL) {
-        snprintf(seen->reason, sizeof(seen->reason), "%s", result->reason);
-    }
-    if (result->accumulators != NULL && result->accumulators_bytes < sizeof(seen->accumulators)) {
-        memcpy(seen->accumulators, result->accumulators, result->accumulators_bytes);
-    }
-    return seen->answer;
-}
-
 struct scene {
     struct fixture *fixture;
     pgk_ha *ha;
@@ -89,15 +57,15 @@ static int has(struct scene *s, int job)
 
 static int count_dirty(struct scene *s)
 {
-    struct seen seen = {0};
-    STORE_WORKS(&s->err, pgk_job_results_list_dirty(s->store, see, &seen, &s->err));
+    struct result_seen seen = {0};
+    STORE_WORKS(&s->err, pgk_job_results_list_dirty(s->store, result_see, &seen, &s->err));
     return seen.count;
 }
 
 static int count_clean(struct scene *s)
 {
-    struct seen seen = {0};
-    STORE_WORKS(&s->err, pgk_job_results_list_clean(s->store, see, &seen, &s->err));
+    struct result_seen seen = {0};
+    STORE_WORKS(&s->err, pgk_job_results_list_clean(s->store, result_see, &seen, &s->err));
     return seen.count;
 }
 
@@ -149,7 +117,7 @@ static void test_job_results__all_fields__come_back_as_they_were(void **state)
     static const pgk_job_status statuses[] = {PGK_JOB_FINISHED, PGK_JOB_FAILED, PGK_JOB_CANCELED,
                                               PGK_JOB_UNKNOWN};
     for (int i = 0; i < 4; i++) {
-        struct seen seen = {0};
+        struct result_seen seen = {0};
         pgk_job_result full = result_of(i + 1);
         full.status = statuses[i];
         full.job_name = "caf\xc3\xa9";
@@ -157,7 +125,7 @@ static void test_job_results__all_fields__come_back_as_they_were(void **state)
         full.accumulators = "\0\1\2";
         full.accumulators_bytes = 3;
         STORE_WORKS(&s.err, pgk_job_results_create_dirty(s.store, &full, &s.err));
-        STORE_WORKS(&s.err, pgk_job_results_get(s.store, &full.job_id, see, &seen, &s.err));
+        STORE_WORKS(&s.err, pgk_job_results_get(s.store, &full.job_id, result_see, &seen, &s.err));
         assert_int_equal(seen.count, 1);
         assert_int_equal(pgk_uuid_compare(&seen.last.job_id, &full.job_id), 0);
         assert_int_equal(seen.last.size, sizeof(seen.last));
@@ -176,10 +144,10 @@ static void test_job_results__all_fields__come_back_as_they_were(void **state)
         assert_int_equal(seen.last.epoch, 0);
     }
     /* As little as can be, of the job of all zeros. */
-    struct seen seen = {0};
+    struct result_seen seen = {0};
     pgk_job_result least = {.size = sizeof(least), .started_ms = -1, .ended_ms = -1};
     STORE_WORKS(&s.err, pgk_job_results_create_dirty(s.store, &least, &s.err));
-    STORE_WORKS(&s.err, pgk_job_results_get(s.store, &least.job_id, see, &seen, &s.err));
+    STORE_WORKS(&s.err, pgk_job_results_get(s.store, &least.job_id, result_see, &seen, &s.err));
     assert_string_equal(seen.name, "");
     assert_string_equal(seen.failure, "-");
     assert_int_equal(seen.last.started_ms, -1);
@@ -194,12 +162,12 @@ static void test_job_results__under_a_token__carries_the_epoch(void **state)
     struct chief chief;
     pgk_error err;
     pgk_job_results *store;
-    struct seen seen = {0};
+    struct result_seen seen = {0};
     pgk_job_result result = result_of(1);
     chief_open(&chief, fixture);
     STORE_WORKS(&err, pgk_ha_job_results(chief.ha, &chief.token, &store, &err));
     STORE_WORKS(&err, pgk_job_results_create_dirty(store, &result, &err));
-    STORE_WORKS(&err, pgk_job_results_get(store, &result.job_id, see, &seen, &err));
+    STORE_WORKS(&err, pgk_job_results_get(store, &result.job_id, result_see, &seen, &err));
     assert_int_equal(seen.last.epoch, chief.token.epoch);
     pgk_job_results_free(store);
     chief_close(&chief);
@@ -213,7 +181,7 @@ static void test_job_results__largest_texts_and_3_mib__come_back(void **state)
     char *bytes = malloc(size);
     char *failure = calloc(1, PGK_FAILURE_MAX_BYTES + 2);
     char *name = calloc(1, PGK_JOB_NAME_MAX_BYTES + 2);
-    struct seen seen = {0};
+    struct result_seen seen = {0};
     assert_non_null(bytes);
     assert_non_null(failure);
     assert_non_null(name);
@@ -228,7 +196,7 @@ static void test_job_results__largest_texts_and_3_mib__come_back(void **state)
     result.accumulators = bytes;
     result.accumulators_bytes = size;
     STORE_WORKS(&s.err, pgk_job_results_create_dirty(s.store, &result, &s.err));
-    STORE_WORKS(&s.err, pgk_job_results_get(s.store, &result.job_id, see, &seen, &s.err));
+    STORE_WORKS(&s.err, pgk_job_results_get(s.store, &result.job_id, result_see, &seen, &s.err));
     assert_int_equal(seen.last.accumulators_bytes, size);
     name[PGK_JOB_NAME_MAX_BYTES] = 'n';
     result.job_id = job_of(2);
@@ -249,7 +217,7 @@ static void test_job_results__largest_texts_and_3_mib__come_back(void **state)
 static void test_job_results__damaged_entries__fail_alone(void **state)
 {
     struct scene s;
-    struct seen seen = {0};
+    struct result_seen seen = {0};
     open_scene(&s, state, DELETES, "false");
     pgk_uuid two = job_of(2);
     pgk_uuid three = job_of(3);
@@ -264,28 +232,30 @@ static void test_job_results__damaged_entries__fail_alone(void **state)
             "UPDATE pgkeeper.job_result SET accumulators = 'abd' WHERE job_id = " SQL_JOB(2));
     db_exec(s.fixture,
             "UPDATE pgkeeper.job_result SET format_version = 2 WHERE job_id = " SQL_JOB(3));
-    STORE_WORKS(&s.err, pgk_job_results_list_dirty(s.store, see, &seen, &s.err));
+    STORE_WORKS(&s.err, pgk_job_results_list_dirty(s.store, result_see, &seen, &s.err));
     assert_int_equal(seen.count, 4);
     assert_int_equal(seen.corrupt, 2);
     for (int i = 0; i < 4; i++) {
         pgk_uuid id = job_of(i + 1); /* ascending */
         assert_int_equal(pgk_uuid_compare(&seen.jobs[i], &id), 0);
     }
-    seen = (struct seen){0};
-    STORE_FAILS(PGK_ERR_CORRUPT, &s.err, pgk_job_results_get(s.store, &two, see, &seen, &s.err));
+    seen = (struct result_seen){0};
+    STORE_FAILS(PGK_ERR_CORRUPT, &s.err,
+                pgk_job_results_get(s.store, &two, result_see, &seen, &s.err));
     assert_int_equal(seen.last.entry_status, PGK_ERR_CORRUPT);
     assert_non_null(strstr(seen.reason, "SHA-256"));
     assert_non_null(strstr(s.err.message, "00000000000000000000000000000002"));
     assert_null(seen.last.accumulators);
-    STORE_FAILS(PGK_ERR_CORRUPT, &s.err, pgk_job_results_get(s.store, &three, see, &seen, &s.err));
+    STORE_FAILS(PGK_ERR_CORRUPT, &s.err,
+                pgk_job_results_get(s.store, &three, result_see, &seen, &s.err));
     assert_non_null(strstr(seen.reason, "format version 2"));
     STORE_FAILS(PGK_ERR_NOT_FOUND, &s.err,
-                pgk_job_results_get(s.store, &nobody, see, &seen, &s.err));
+                pgk_job_results_get(s.store, &nobody, result_see, &seen, &s.err));
     /* They can still be cleaned up, and counted by a DBA. */
     mark(&s, 2);
     mark(&s, 3);
-    seen = (struct seen){0};
-    STORE_WORKS(&s.err, pgk_job_results_list_clean(s.store, see, &seen, &s.err));
+    seen = (struct result_seen){0};
+    STORE_WORKS(&s.err, pgk_job_results_list_clean(s.store, result_see, &seen, &s.err));
     assert_int_equal(seen.corrupt, 2);
     assert_int_equal(db_int(s.fixture, "SELECT count(*) FROM pgkeeper.stat_results"), 4);
     close_scene(&s);
@@ -294,11 +264,11 @@ static void test_job_results__damaged_entries__fail_alone(void **state)
 static void test_job_results__callback_that_ends_it__its_status_is_the_answer(void **state)
 {
     struct scene s;
-    struct seen seen = {.answer = PGK_ERR_IO};
+    struct result_seen seen = {.answer = PGK_ERR_IO};
     open_scene(&s, state, DELETES, "false");
     create(&s, 1);
     create(&s, 2);
-    STORE_FAILS(PGK_ERR_IO, &s.err, pgk_job_results_list_dirty(s.store, see, &seen, &s.err));
+    STORE_FAILS(PGK_ERR_IO, &s.err, pgk_job_results_list_dirty(s.store, result_see, &seen, &s.err));
     assert_int_equal(seen.count, 1);
     assert_int_equal(count_dirty(&s), 2);
     close_scene(&s);
@@ -448,7 +418,7 @@ static void test_job_results__bad_arguments__are_named(void **state)
     pgk_job_result result = result_of(1);
     pgk_job_results *none = NULL;
     pgk_token zero = {.epoch = 0};
-    struct seen seen = {0};
+    struct result_seen seen = {0};
     bool answer;
     int64_t purged;
     pgk_error *err = &s.err;
@@ -466,10 +436,12 @@ static void test_job_results__bad_arguments__are_named(void **state)
     STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err, pgk_job_results_has_dirty(s.store, &one, NULL, err));
     STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err, pgk_job_results_has_clean(NULL, &one, &answer, err));
     STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err, pgk_job_results_get(s.store, &one, NULL, NULL, err));
-    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err, pgk_job_results_get(s.store, NULL, see, &seen, err));
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err,
+                pgk_job_results_get(s.store, NULL, result_see, &seen, err));
     STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err,
                 pgk_job_results_list_dirty(s.store, NULL, NULL, err));
-    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err, pgk_job_results_list_clean(NULL, see, &seen, err));
+    STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err,
+                pgk_job_results_list_clean(NULL, result_see, &seen, err));
     STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err, pgk_job_results_purge(s.store, NULL, err));
     STORE_FAILS(PGK_ERR_INVALID_ARGUMENT, err, pgk_job_results_purge(NULL, &purged, err));
     pgk_job_results_free(NULL);

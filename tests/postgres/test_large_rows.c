@@ -6,32 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "resident.h"
 #include "shelf.h"
 
 #define LARGE (16 * 1024 * 1024)
-
-static long peak_kb(void)
-{
-    FILE *file = fopen("/proc/self/status", "re");
-    char line[128];
-    long kb = -1;
-    assert_non_null(file);
-    while (kb < 0 && fgets(line, sizeof(line), file) != NULL) {
-        if (strncmp(line, "VmHWM:", 6) == 0) {
-            kb = strtol(line + 6, NULL, 10);
-        }
-    }
-    fclose(file);
-    return kb;
-}
-
-/* What is resident now is the peak from now on. */
-static void reset_peak(void)
-{
-    FILE *file = fopen("/proc/self/clear_refs", "we");
-    assert_non_null(file);
-    assert_int_equal(fputs("5", file) >= 0 && fclose(file) == 0, 1);
-}
 
 struct weights {
     int entries;
@@ -106,11 +84,11 @@ static void fill_large(struct fixture *fixture)
 static void assert_grown(long before_kb)
 {
 #ifndef PGK_TEST_SANITIZED /* those keep what is freed */
-    assert_in_range(peak_kb() - before_kb, 0, LARGE / 1024 + 9 * 1024);
+    assert_in_range(resident_peak_kib() - before_kb, 0, LARGE / 1024 + 9 * 1024);
 #else
     (void)before_kb;
 #endif
-    reset_peak();
+    resident_reset_peak();
 }
 
 static void read_large(pgk_ha *ha, pgk_checkpoints *checkpoints, pgk_job_results *results)
@@ -120,8 +98,8 @@ static void read_large(pgk_ha *ha, pgk_checkpoints *checkpoints, pgk_job_results
         .size = sizeof(recovery), .user = &w, .dirty_result = weigh_result, .job = note_next_id};
     int64_t left = -1;
     pgk_error err;
-    reset_peak();
-    long before = peak_kb();
+    resident_reset_peak();
+    long before = resident_peak_kib();
     CHECK_OK(pgk_checkpoints_all(checkpoints, weigh_checkpoint, &w, &err), err);
     assert_grown(before);
     assert_int_equal(w.entries, 5);

@@ -14,6 +14,8 @@
 
 #include <pgkeeper/blob.h>
 
+#include "scratch.h"
+
 #define EMPTY_SHA1 "da39a3ee5e6b4b0d3255bfef95601890afd80709"
 #define ABC_SHA1 "a9993e364706816aba3e25717850c26c9cd0d89d"
 
@@ -48,12 +50,10 @@ static void test_blob_key__of_a_file__is_of_what_is_in_it(void **state)
     (void)state;
     char path[] = "/tmp/pgk-key-XXXXXX";
     char link_path[64];
-    int fd = mkstemp(path);
     pgk_blob_key key;
     pgk_blob_key linked;
     char text[PGK_BLOB_KEY_TEXT_SIZE];
-    assert_int_equal(write(fd, "abc", 3), 3);
-    close(fd);
+    scratch_file(path, "abc", 3);
     snprintf(link_path, sizeof(link_path), "%s-link", path);
     assert_int_equal(symlink(path, link_path), 0);
     assert_int_equal(pgk_blob_key_new_file(PGK_BLOB_PERMANENT, path, &key, NULL), PGK_OK);

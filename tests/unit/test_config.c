@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "core/config.h"
+#include "scratch.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define HA "high-availability."
@@ -43,9 +44,7 @@ static int set_up(void **state)
     drop_variables();
     assert_int_equal(pgk_config_new(&f->config, &f->err), PGK_OK);
     snprintf(f->path, sizeof(f->path), "/tmp/pgk_config_XXXXXX");
-    int fd = mkstemp(f->path);
-    assert_true(fd >= 0);
-    close(fd);
+    scratch_file(f->path, "", 0);
     *state = f;
     return 0;
 }
@@ -58,14 +57,6 @@ static int tear_down(void **state)
     free(f);
     drop_variables();
     return 0;
-}
-
-static void write_file(struct fixture *f, const char *text)
-{
-    FILE *file = fopen(f->path, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
 }
 
 /* The call failed with `status` and its message holds each part. */
@@ -348,7 +339,7 @@ static void test_config__precedence__does_not_depend_on_the_order(void **state)
         static const char steps[6][4] = {"cef", "cfe", "ecf", "efc", "fce", "fec"};
         pgk_config *config;
         assert_int_equal(pgk_config_new(&config, &f->err), PGK_OK);
-        write_file(f, HA "cluster-id: file\nmember.name: file\n" PG "schema: file\n");
+        scratch_write(f->path, HA "cluster-id: file\nmember.name: file\n" PG "schema: file\n");
         setenv("PGKEEPER_HIGH_AVAILABILITY_CLUSTER_ID", "environment", 1);
         setenv("PGKEEPER_MEMBER_NAME", "environment", 1);
         setenv("PGKEEPER_DISPATCH", "", 1); /* empty: not set */
@@ -377,9 +368,9 @@ static void test_config__later_value_of_a_source__replaces_the_former(void **sta
     assert_int_equal(pgk_config_set(f->config, "member.name", "a", &f->err), PGK_OK);
     assert_int_equal(pgk_config_set(f->config, "member.name", "b", &f->err), PGK_OK);
     assert_string_equal(pgk_config_get(f->config, "member.name"), "b");
-    write_file(f, PG "schema: one\n" HA "cluster-id: one\n");
+    scratch_write(f->path, PG "schema: one\n" HA "cluster-id: one\n");
     assert_int_equal(pgk_config_load_file(f->config, f->path, &f->err), PGK_OK);
-    write_file(f, PG "schema: two\n");
+    scratch_write(f->path, PG "schema: two\n");
     assert_int_equal(pgk_config_load_file(f->config, f->path, &f->err), PGK_OK);
     assert_string_equal(pgk_config_get(f->config, PG "schema"), "two");
     assert_string_equal(pgk_config_get(f->config, HA "cluster-id"), "one");
@@ -453,7 +444,7 @@ static void test_config__secret__is_never_in_a_message(void **state)
         PG "uri: |\n  hunter2",
     };
     for (size_t i = 0; i < COUNT(files); i++) {
-        write_file(f, files[i]);
+        scratch_write(f->path, files[i]);
         pgk_status status = pgk_config_load_file(f->config, f->path, &f->err);
         expect_error(f, status, PGK_ERR_CONFIG, "line ", f->path);
         assert_null(strstr(f->err.message, "hunter2"));

@@ -15,6 +15,7 @@
 
 #include "core/config.h"
 #include "core/settings.h"
+#include "scratch.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define HA "high-availability."
@@ -34,9 +35,7 @@ static int set_up(void **state)
     assert_non_null(f);
     assert_int_equal(pgk_config_new(&f->config, &f->err), PGK_OK);
     snprintf(f->path, sizeof(f->path), "/tmp/pgk_flink_XXXXXX");
-    int fd = mkstemp(f->path);
-    assert_true(fd >= 0);
-    close(fd);
+    scratch_file(f->path, "", 0);
     *state = f;
     return 0;
 }
@@ -52,10 +51,7 @@ static int tear_down(void **state)
 
 static void load(struct fixture *f, const char *text)
 {
-    FILE *file = fopen(f->path, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
+    scratch_write(f->path, text);
     if (pgk_config_load_file(f->config, f->path, &f->err) != PGK_OK) {
         fail_msg("%s", f->err.message);
     }

@@ -14,6 +14,7 @@
 
 #include "core/address.h"
 #include "core/config.h"
+#include "recorder.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define HOST "jobmanager.rpc.address"
@@ -324,20 +325,13 @@ static void test_open__null__is_refused_by_all_ways_to_open(void **state)
 
 /* ------------------------------------------------------------------ modes */
 
-static void ignore_grant(void *user, const pgk_uuid *session_id, int64_t epoch)
-{
-    (void)user;
-    (void)session_id;
-    (void)epoch;
-}
-
 /* Which of the three it is, by what an election says at once: "" none of those without a server. */
 static const char *mode_of(pgk_ha *ha)
 {
     static const pgk_uuid nobody;
     pgk_election *election = NULL;
     const pgk_contender contender = {
-        .size = sizeof(contender), .grant = ignore_grant, .revoke = ignore_grant};
+        .size = sizeof(contender), .grant = ignore_tenure, .revoke = ignore_tenure};
     assert_int_equal(pgk_ha_election(ha, "dispatcher", &election, NULL), PGK_OK);
     assert_int_equal(pgk_election_start(election, &contender, NULL), PGK_OK);
     bool fixed = pgk_election_has_leadership(election, &nobody);

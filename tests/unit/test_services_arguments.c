@@ -3,8 +3,6 @@
 
 #include "stage.h"
 
-#define LEASE_MS 60000
-
 static const pgk_uuid some_id = {{1}};
 
 static void test_open__null_arguments__invalid_argument(void **state)
@@ -125,7 +123,7 @@ static void test_start__bad_contender__invalid_argument(void **state)
     assert_int_equal(err.status, PGK_OK);
     pgk_error fault = {.status = PGK_ERR_CONNECTION, .message = "lost"};
     script_fault(s.backend, "master", &fault);
-    assert_true(script_begin(s.backend, "master", LEASE_MS, NULL));
+    stage_lead(&s);
     STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     stage_close(&s);
 }
@@ -234,7 +232,7 @@ static void test_confirm__bad_arguments_and_states__nothing_is_sent(void **state
     ASSERT_FAILS(PGK_ERR_FENCED, &err, pgk_election_token(election, &token, &err));
     ASSERT_FAILS(PGK_ERR_ILLEGAL_STATE, &err, pgk_election_resign(election, &err));
     assert_false(pgk_election_has_leadership(election, NULL));
-    assert_true(script_begin(s.backend, "master", LEASE_MS, NULL));
+    stage_lead(&s);
     ASSERT_FAILS(PGK_ERR_FENCED, &err, pgk_election_confirm(election, &some_id, "x", &err));
     assert_int_equal(script_counts(s.backend).confirmed, 0);
     stage_close(&s);
@@ -250,14 +248,14 @@ static void test_confirm__same_other_and_next_tenure__rules_hold(void **state)
     stage_open(&s, stage_manual);
     stage_contend(&s, 0);
     pgk_election *election = s.a[0].election;
-    script_begin(s.backend, "master", LEASE_MS, &first);
+    script_begin(s.backend, "master", STAGE_LEASE_MS, &first);
     assert_int_equal(pgk_election_confirm(election, &first, "here", &err), PGK_OK);
     assert_int_equal(pgk_election_confirm(election, &first, "here", &err), PGK_OK);
     assert_int_equal(script_counts(s.backend).confirmed, 1);
     ASSERT_FAILS(PGK_ERR_ILLEGAL_STATE, &err, pgk_election_confirm(election, &first, "x", &err));
     script_end(s.backend, "master", false);
     ASSERT_FAILS(PGK_ERR_FENCED, &err, pgk_election_confirm(election, &first, "here", &err));
-    script_begin(s.backend, "master", LEASE_MS, &second);
+    script_begin(s.backend, "master", STAGE_LEASE_MS, &second);
     ASSERT_FAILS(PGK_ERR_FENCED, &err, pgk_election_confirm(election, &first, "here", &err));
     assert_int_equal(script_counts(s.backend).confirmed, 1);
     assert_int_equal(pgk_election_confirm(election, &second, "there", &err), PGK_OK);
@@ -274,7 +272,7 @@ static void test_confirm__backend_fails__tried_again_and_unknown_binds(void **st
     stage_open(&s, stage_manual);
     stage_contend(&s, 0);
     pgk_election *election = s.a[0].election;
-    script_begin(s.backend, "master", LEASE_MS, &session);
+    script_begin(s.backend, "master", STAGE_LEASE_MS, &session);
     script_answer_confirm(s.backend, PGK_ERR_CONNECTION);
     ASSERT_FAILS(PGK_ERR_CONNECTION, &err, pgk_election_confirm(election, &session, "x", &err));
     script_answer_confirm(s.backend, PGK_ERR_OUTCOME_UNKNOWN);
@@ -305,7 +303,7 @@ static void test_confirm__from_several_threads__written_once(void **state)
     pthread_t threads[4];
     stage_open(&s, NULL);
     stage_contend(&s, 0);
-    script_begin(s.backend, "master", LEASE_MS, NULL);
+    stage_lead(&s);
     STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     script_hold_confirm(s.backend, true);
     for (int i = 0; i < 4; i++) {
@@ -333,7 +331,7 @@ static void test_confirm__election_closed_meanwhile__record_is_withdrawn(void **
     stage_open(&s, NULL);
     stage_contend(&s, 0);
     stage_contend(&s, 1);
-    script_begin(s.backend, "master", LEASE_MS, NULL);
+    stage_lead(&s);
     STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     script_hold_confirm(s.backend, true);
     assert_int_equal(pthread_create(&thread, NULL, confirm_here, &s.a[0]), 0);
@@ -355,7 +353,7 @@ static void test_token__leading__names_the_tenure(void **state)
     pgk_uuid session;
     stage_open(&s, stage_manual);
     stage_contend(&s, 0);
-    script_begin(s.backend, "master", LEASE_MS, &session);
+    script_begin(s.backend, "master", STAGE_LEASE_MS, &session);
     assert_int_equal(pgk_election_token(s.a[0].election, &token, &err), PGK_OK);
     assert_memory_equal(&token.session_id, &session, sizeof(session));
     assert_int_equal(token.epoch, 1);

@@ -8,24 +8,6 @@
 
 #include "stage.h"
 
-#define LEASE_MS 60000
-
-static atomic_int released;
-
-/* Holds the thread that runs callbacks until the test lets it go. */
-static void wait_for_release(struct actor *actor)
-{
-    (void)actor;
-    while (atomic_load(&released) == 0) {
-        wait_pause_ms(1);
-    }
-}
-
-static void lead(struct stage *s)
-{
-    assert_true(script_begin(s->backend, "master", LEASE_MS, NULL));
-}
-
 static void test_close__granted__revoke_comes_before_it_returns(void **state)
 {
     (void)state;
@@ -33,7 +15,7 @@ static void test_close__granted__revoke_comes_before_it_returns(void **state)
     pgk_error err;
     stage_open(&s, NULL);
     stage_contend(&s, 0);
-    lead(&s);
+    stage_lead(&s);
     STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     assert_int_equal(pgk_election_close(s.a[0].election, &err), PGK_OK);
     stage_expect(&s, "a+ a-");
@@ -51,7 +33,7 @@ static void test_close__one_of_two_components__other_goes_on(void **state)
     stage_open(&s, NULL);
     stage_contend(&s, 0);
     stage_contend(&s, 1);
-    lead(&s);
+    stage_lead(&s);
     STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     STAGE_WAIT(&s, 1, TAPE_GRANT, 1);
     pgk_uuid session = s.a[0].session_id;
@@ -134,7 +116,7 @@ static void cause(struct stage *s, struct actor *who, enum tape_kind kind, bool 
 {
     static const pgk_error fault = {.status = PGK_ERR_CONNECTION, .message = "lost"};
     if (kind == TAPE_GRANT || kind == TAPE_REVOKE) {
-        lead(s);
+        stage_lead(s);
     }
     if (kind == TAPE_REVOKE) {
         step(s, manual, &who->counts[TAPE_GRANT]);
@@ -211,7 +193,7 @@ static void test_callback__grant_closes_handle__revokes_are_delivered_inside(voi
     stage_contend(&s, 1);
     s.a[1].hook = close_handle;
     s.a[1].hook_kind = TAPE_GRANT;
-    lead(&s);
+    stage_lead(&s);
     WAIT_UNTIL(atomic_load(&s.a[1].hooks_done) == 1, WAIT_LONG_MS);
     stage_expect(&s, "a+ b+ a- b-");
     assert_int_equal(script_counts(s.backend).closed, 1);
@@ -236,7 +218,7 @@ static void test_callback__revoke_closes_its_election__group_is_left_after_it(vo
     stage_contend(&s, 0);
     s.a[0].hook = close_and_look;
     s.a[0].hook_kind = TAPE_REVOKE;
-    lead(&s);
+    stage_lead(&s);
     STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     script_end(s.backend, "master", true);
     WAIT_UNTIL(script_counts(s.backend).left == 1, WAIT_LONG_MS);
@@ -253,7 +235,7 @@ static void *close_handle_thread(void *user)
 
 static void close_handle_when_told(struct actor *actor)
 {
-    wait_for_release(actor);
+    stage_wait_for_release(actor);
     pgk_ha_close(actor->ha, NULL);
 }
 
@@ -265,19 +247,53 @@ static void test_callback__closes_handle_that_another_thread_closes__both_return
     stage_contend(&s, 0);
     s.a[0].hook = close_handle_when_told;
     s.a[0].hook_kind = TAPE_REVOKE;
-    lead(&s);
+    stage_lead(&s);
     STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     stage_contend(&s, 1);
     STAGE_WAIT(&s, 1, TAPE_GRANT, 1);
     pgk_uuid session = s.a[0].session_id;
-    atomic_store(&released, 0);
+    stage_hold();
     pthread_t closer;
     assert_int_equal(pthread_create(&closer, NULL, close_handle_thread, s.ha), 0);
     STAGE_WAIT(&s, 0, TAPE_REVOKE, 1);
     assert_false(pgk_election_has_leadership(s.a[1].election, &session));
-    atomic_store(&released, 1);
+    stage_release();
     pthread_join(closer, NULL);
     stage_expect(&s, "a+ b+ a- b-");
+    stage_close(&s);
+}
+
+static void free_while_it_is_closed(struct actor *actor)
+{
+    pgk_election_free(actor->election);
+    actor->election = NULL;
+}
+
+static int references(pgk_ha *ha)
+{
+    pthread_mutex_lock(&ha->lock);
+    int refs = ha->refs;
+    pthread_mutex_unlock(&ha->lock);
+    return refs;
+}
+
+/* The revoke that the close waits for frees the election: with the close the memory goes, and what it held. */
+static void test_close__freed_in_the_callback_that_it_waits_for__nothing_is_left(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_open(&s, NULL);
+    int before = references(s.ha);
+    stage_contend(&s, 0);
+    pgk_election *election = s.a[0].election;
+    s.a[0].hook = free_while_it_is_closed;
+    s.a[0].hook_kind = TAPE_REVOKE;
+    stage_lead(&s);
+    STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
+    assert_int_equal(references(s.ha), before + 1);
+    assert_int_equal(pgk_election_close(election, NULL), PGK_OK);
+    assert_int_equal(atomic_load(&s.a[0].hooks_done), 1);
+    WAIT_UNTIL(references(s.ha) == before, WAIT_LONG_MS); /* when the notifier has let it go, too */
     stage_close(&s);
 }
 
@@ -288,7 +304,7 @@ static void test_handle_close__backend_fails__all_closed_and_reported_once(void 
     pgk_error err;
     stage_open(&s, NULL);
     stage_contend(&s, 0);
-    lead(&s);
+    stage_lead(&s);
     STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     script_answer_close(PGK_ERR_CONNECTION);
     ASSERT_FAILS(PGK_ERR_CONNECTION, &err, pgk_ha_close(s.ha, &err));
@@ -307,7 +323,7 @@ static void test_handle_free__elections_outlive_it__closed_objects(void **state)
     stage_open(&s, NULL);
     stage_contend(&s, 0);
     stage_follow(&s, 1, "x");
-    lead(&s);
+    stage_lead(&s);
     STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     pgk_uuid session = s.a[0].session_id;
     pgk_ha_free(s.ha);
@@ -361,7 +377,7 @@ static void test_fork__child_uses_the_handle__illegal_state_and_parent_unharmed(
     stage_open(&s, NULL);
     stage_contend(&s, 0);
     stage_follow(&s, 1, "x");
-    lead(&s);
+    stage_lead(&s);
     STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     pgk_uuid session = s.a[0].session_id;
     pid_t child = fork();
@@ -389,6 +405,7 @@ int main(void)
         cmocka_unit_test(test_callback__grant_closes_handle__revokes_are_delivered_inside),
         cmocka_unit_test(test_callback__revoke_closes_its_election__group_is_left_after_it),
         cmocka_unit_test(test_callback__closes_handle_that_another_thread_closes__both_return),
+        cmocka_unit_test(test_close__freed_in_the_callback_that_it_waits_for__nothing_is_left),
         cmocka_unit_test(test_handle_close__backend_fails__all_closed_and_reported_once),
         cmocka_unit_test(test_handle_free__elections_outlive_it__closed_objects),
         cmocka_unit_test(test_fork__child_uses_the_handle__illegal_state_and_parent_unharmed),

@@ -8,29 +8,48 @@
 #include "core/error.h"
 #include "stage.h"
 
-#define LEASE_MS 60000
-
 static void dispatch(struct stage *s)
 {
     pgk_error err;
     assert_int_equal(pgk_ha_dispatch(s->ha, &err), PGK_OK);
 }
 
-static atomic_int released;
-
-/* Holds the thread that runs callbacks until the test lets it go. */
-static void wait_for_release(struct actor *actor)
-{
-    (void)actor;
-    while (atomic_load(&released) == 0) {
-        wait_pause_ms(1);
-    }
-}
-
 static bool readable(int descriptor)
 {
     struct pollfd poller = {.fd = descriptor, .events = POLLIN};
     return poll(&poller, 1, 0) == 1;
+}
+
+static struct backend *backend_of_hook;
+
+/* A callback that causes the next one. */
+static void see_the_next(struct actor *actor)
+{
+    int64_t epoch = actor_count(actor, TAPE_LEADER) + 1;
+    if (epoch < 100) {
+        script_see(backend_of_hook, "x", (int)epoch, epoch, "there");
+    }
+}
+
+static void test_dispatch__callbacks_that_cause_the_next__one_at_a_time(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_open(&s, stage_manual);
+    stage_follow(&s, 0, "x");
+    s.a[0].hook = see_the_next;
+    s.a[0].hook_kind = TAPE_LEADER;
+    backend_of_hook = s.backend;
+    script_see(s.backend, "x", 1, 1, "here");
+    for (int i = 1; i <= 3; i++) {
+        assert_true(readable(pgk_ha_fd(s.ha)));
+        dispatch(&s);
+        assert_int_equal(actor_count(&s.a[0], TAPE_LEADER), i);
+    }
+    s.a[0].hook = NULL;
+    dispatch(&s);
+    assert_false(readable(pgk_ha_fd(s.ha)));
+    stage_close(&s);
 }
 
 static void test_election__tenure_begins_and_ends__grant_then_revoke(void **state)
@@ -40,7 +59,7 @@ static void test_election__tenure_begins_and_ends__grant_then_revoke(void **stat
     pgk_uuid session;
     stage_open(&s, NULL);
     stage_contend(&s, 0);
-    assert_true(script_begin(s.backend, "master", LEASE_MS, &session));
+    assert_true(script_begin(s.backend, "master", STAGE_LEASE_MS, &session));
     STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     assert_memory_equal(&s.a[0].session_id, &session, sizeof(session));
     assert_true(pgk_election_has_leadership(s.a[0].election, &session));
@@ -48,7 +67,7 @@ static void test_election__tenure_begins_and_ends__grant_then_revoke(void **stat
     script_end(s.backend, "master", false);
     assert_false(pgk_election_has_leadership(s.a[0].election, &session));
     STAGE_WAIT(&s, 0, TAPE_REVOKE, 1);
-    script_begin(s.backend, "master", LEASE_MS, NULL);
+    stage_lead(&s);
     STAGE_WAIT(&s, 0, TAPE_GRANT, 2);
     assert_false(pgk_election_has_leadership(s.a[0].election, &session));
     stage_close(&s);
@@ -60,7 +79,7 @@ static void test_election__tenure_over_before_its_turn__grant_is_dropped(void **
     struct stage s;
     stage_open(&s, stage_manual);
     stage_contend(&s, 0);
-    script_begin(s.backend, "master", LEASE_MS, NULL);
+    stage_lead(&s);
     script_end(s.backend, "master", false);
     dispatch(&s);
     stage_expect(&s, "");
@@ -92,11 +111,11 @@ static void test_election__tenures_pass_unseen__one_revoke_and_the_last_grant(vo
     stage_open(&s, stage_manual);
     stage_contend(&s, 0);
     stage_contend(&s, 1);
-    script_begin(s.backend, "master", LEASE_MS, NULL);
+    stage_lead(&s);
     dispatch(&s);
     for (int i = 0; i < 3; i++) {
         script_end(s.backend, "master", false);
-        script_begin(s.backend, "master", LEASE_MS, &last);
+        script_begin(s.backend, "master", STAGE_LEASE_MS, &last);
     }
     dispatch(&s);
     stage_expect(&s, "a+ b+ a- b- a+ b+");
@@ -110,7 +129,7 @@ static void test_election__joins_a_group_that_leads__granted_with_the_same_sessi
     struct stage s;
     stage_open(&s, stage_manual);
     stage_contend(&s, 0);
-    script_begin(s.backend, "master", LEASE_MS, NULL);
+    stage_lead(&s);
     dispatch(&s);
     stage_contend(&s, 1);
     dispatch(&s);
@@ -126,17 +145,17 @@ static void test_election__callback_blocks__leadership_is_lost_at_once(void **st
     struct stage s;
     stage_open(&s, NULL);
     stage_contend(&s, 0);
-    atomic_store(&released, 0);
-    s.a[0].hook = wait_for_release;
+    stage_hold();
+    s.a[0].hook = stage_wait_for_release;
     s.a[0].hook_kind = TAPE_GRANT;
-    script_begin(s.backend, "master", LEASE_MS, NULL);
+    stage_lead(&s);
     STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     assert_true(pgk_election_has_leadership(s.a[0].election, &s.a[0].session_id));
     script_end(s.backend, "master", true);
     assert_false(pgk_election_has_leadership(s.a[0].election, &s.a[0].session_id));
     assert_int_equal(pgk_election_deadline_ns(s.a[0].election, &s.a[0].session_id), 0);
     assert_int_equal(script_counts(s.backend).revoked, 0);
-    atomic_store(&released, 1);
+    stage_release();
     WAIT_UNTIL(script_counts(s.backend).revoked == 1, WAIT_LONG_MS);
     stage_expect(&s, "a+ a-");
     stage_close(&s);
@@ -156,7 +175,7 @@ static void test_election__resign__backend_hears_after_all_revokes(void **state)
     stage_open(&s, stage_manual);
     stage_contend(&s, 0);
     stage_contend(&s, 1);
-    script_begin(s.backend, "master", LEASE_MS, NULL);
+    stage_lead(&s);
     dispatch(&s);
     s.a[1].hook = revoked_count_is_zero;
     s.a[1].hook_kind = TAPE_REVOKE;
@@ -175,7 +194,7 @@ static void test_election__orderly_end_with_nothing_granted__backend_hears_at_on
     struct stage s;
     stage_open(&s, stage_manual);
     stage_contend(&s, 0);
-    script_begin(s.backend, "master", LEASE_MS, NULL);
+    stage_lead(&s);
     script_end(s.backend, "master", true);
     assert_int_equal(script_counts(s.backend).revoked, 1);
     stage_close(&s);
@@ -203,7 +222,7 @@ static void test_election__faults__told_once_per_change_and_merged(void **state)
     fault(&s, PGK_ERR_CONNECTION, "starting up");
     dispatch(&s);
     stage_expect(&s, "a!lost a!starting up");
-    script_begin(s.backend, "master", LEASE_MS, NULL);
+    stage_lead(&s);
     dispatch(&s);
     fault(&s, PGK_ERR_CONNECTION, "starting up");
     dispatch(&s);
@@ -238,11 +257,11 @@ static void test_election__fault_and_end_together__revoke_first(void **state)
     struct stage s;
     stage_open(&s, stage_manual);
     stage_contend(&s, 0);
-    script_begin(s.backend, "master", LEASE_MS, NULL);
+    stage_lead(&s);
     dispatch(&s);
     fault(&s, PGK_ERR_CONNECTION, "lost");
     script_end(s.backend, "master", false);
-    script_begin(s.backend, "master", LEASE_MS, NULL);
+    stage_lead(&s);
     dispatch(&s);
     stage_expect(&s, "a+ a- a!lost a+");
     stage_close(&s);
@@ -257,8 +276,8 @@ static void test_election__scope_component__groups_are_led_apart(void **state)
     stage_open(&s, pairs);
     stage_contend(&s, 0);
     stage_contend(&s, 1);
-    assert_false(script_begin(s.backend, "master", LEASE_MS, NULL));
-    assert_true(script_begin(s.backend, "b", LEASE_MS, NULL));
+    assert_false(script_begin(s.backend, "master", STAGE_LEASE_MS, NULL));
+    assert_true(script_begin(s.backend, "b", STAGE_LEASE_MS, NULL));
     dispatch(&s);
     stage_expect(&s, "b+");
     assert_int_equal(script_counts(s.backend).joined, 2);
@@ -275,7 +294,7 @@ static void test_dispatch__events_and_none__descriptor_says_so(void **state)
     stage_contend(&s, 0);
     dispatch(&s);
     assert_false(readable(fd));
-    script_begin(s.backend, "master", LEASE_MS, NULL);
+    stage_lead(&s);
     assert_true(readable(fd));
     stage_expect(&s, "");
     dispatch(&s);
@@ -304,7 +323,7 @@ static void test_dispatch__inside_a_callback__illegal_state(void **state)
     s.a[0].hook = dispatch_inside;
     s.a[0].hook_kind = TAPE_GRANT;
     stage_contend(&s, 0);
-    script_begin(s.backend, "master", LEASE_MS, NULL);
+    stage_lead(&s);
     dispatch(&s);
     assert_int_equal(inner_status, PGK_ERR_ILLEGAL_STATE);
     stage_close(&s);
@@ -386,6 +405,7 @@ static void test_retriever__two_of_one_component_and_stop__each_by_itself(void *
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dispatch__callbacks_that_cause_the_next__one_at_a_time),
         cmocka_unit_test(test_election__tenure_begins_and_ends__grant_then_revoke),
         cmocka_unit_test(test_election__tenure_over_before_its_turn__grant_is_dropped),
         cmocka_unit_test(test_election__deadline_passed_before_its_turn__grant_is_dropped),

@@ -3,24 +3,6 @@
 
 #include "stage.h"
 
-#define LEASE_MS 60000
-
-static atomic_int released;
-
-/* Holds the thread that runs callbacks until the test lets it go. */
-static void wait_for_release(struct actor *actor)
-{
-    (void)actor;
-    while (atomic_load(&released) == 0) {
-        wait_pause_ms(1);
-    }
-}
-
-static void lead(struct stage *s)
-{
-    assert_true(script_begin(s->backend, "master", LEASE_MS, NULL));
-}
-
 static void *close_actor(void *user)
 {
     struct actor *actor = user;
@@ -34,17 +16,17 @@ static void test_close__while_its_own_callback_runs__waits_for_it(void **state)
     struct stage s;
     stage_open(&s, NULL);
     stage_contend(&s, 0);
-    atomic_store(&released, 0);
-    s.a[0].hook = wait_for_release;
+    stage_hold();
+    s.a[0].hook = stage_wait_for_release;
     s.a[0].hook_kind = TAPE_GRANT;
-    lead(&s);
+    stage_lead(&s);
     STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     pthread_t closer;
     assert_int_equal(pthread_create(&closer, NULL, close_actor, &s.a[0]), 0);
     /* Closing shows at once; the close itself cannot be over. */
     WAIT_UNTIL(!pgk_election_has_leadership(s.a[0].election, &s.a[0].session_id), WAIT_LONG_MS);
     stage_expect(&s, "a+");
-    atomic_store(&released, 1);
+    stage_release();
     pthread_join(closer, NULL);
     stage_expect(&s, "a+ a-");
     stage_close(&s);
@@ -86,8 +68,8 @@ static void test_stop__its_callback_runs__waits_for_it(void **state)
     struct call call = {.stage = &s};
     pthread_t stopper;
     stage_open(&s, NULL);
-    atomic_store(&released, 0);
-    s.a[0].hook = wait_for_release;
+    stage_hold();
+    s.a[0].hook = stage_wait_for_release;
     s.a[0].hook_kind = TAPE_LEADER;
     stage_follow(&s, 0, "x");
     script_see(s.backend, "x", 1, 1, "address");
@@ -95,7 +77,7 @@ static void test_stop__its_callback_runs__waits_for_it(void **state)
     assert_int_equal(pthread_create(&stopper, NULL, stop_retriever_thread, &call), 0);
     WAIT_UNTIL(script_counts(s.backend).unwatched == 1, WAIT_LONG_MS);
     observe_that_it_waits(&call);
-    atomic_store(&released, 1);
+    stage_release();
     pthread_join(stopper, NULL);
     stage_close(&s);
 }
@@ -116,7 +98,7 @@ static void test_handle_close__confirm_under_way__waits_for_it(void **state)
     pthread_t confirmer;
     stage_open(&s, NULL);
     stage_contend(&s, 0);
-    lead(&s);
+    stage_lead(&s);
     STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     script_hold_confirm(s.backend, true);
     assert_int_equal(pthread_create(&confirmer, NULL, confirm_thread, &s.a[0]), 0);
@@ -133,7 +115,7 @@ static void test_handle_close__confirm_under_way__waits_for_it(void **state)
 static void close_handle_and_wait(struct actor *actor)
 {
     pgk_ha_close(actor->ha, NULL);
-    wait_for_release(actor);
+    stage_wait_for_release(actor);
 }
 
 static void *dispatch_thread(void *user)
@@ -149,18 +131,18 @@ static void close_while_a_callback_runs_on(bool manual)
     pthread_t closer;
     pthread_t dispatcher;
     stage_open(&s, manual ? stage_manual : NULL);
-    atomic_store(&released, 0);
+    stage_hold();
     s.a[0].hook = close_handle_and_wait;
     s.a[0].hook_kind = TAPE_GRANT;
     stage_contend(&s, 0);
-    lead(&s);
+    stage_lead(&s);
     if (manual) {
         assert_int_equal(pthread_create(&dispatcher, NULL, dispatch_thread, s.ha), 0);
     }
     WAIT_UNTIL(script_counts(s.backend).closed == 1, WAIT_LONG_MS);
     assert_int_equal(pthread_create(&closer, NULL, close_stage_thread, &call), 0);
     observe_that_it_waits(&call);
-    atomic_store(&released, 1);
+    stage_release();
     pthread_join(closer, NULL);
     if (manual) {
         pthread_join(dispatcher, NULL);
@@ -182,12 +164,12 @@ static void test_start__former_contender_still_leaves__its_record_is_left_alone(
     pgk_error err;
     pthread_t closer;
     stage_open(&s, NULL);
-    atomic_store(&released, 0);
-    s.a[0].hook = wait_for_release;
+    stage_hold();
+    s.a[0].hook = stage_wait_for_release;
     s.a[0].hook_kind = TAPE_REVOKE;
     stage_contend(&s, 0);
     stage_contend(&s, 1);
-    lead(&s);
+    stage_lead(&s);
     STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
     assert_int_equal(pgk_election_confirm(s.a[0].election, &s.a[0].session_id, "here", &err),
                      PGK_OK);
@@ -197,7 +179,7 @@ static void test_start__former_contender_still_leaves__its_record_is_left_alone(
     stage_contend(&s, 2);
     assert_int_equal(pgk_election_confirm(s.a[2].election, &s.a[0].session_id, "there", &err),
                      PGK_OK);
-    atomic_store(&released, 1);
+    stage_release();
     pthread_join(closer, NULL);
     assert_int_equal(script_counts(s.backend).withdrawn, 0);
     STAGE_WAIT(&s, 2, TAPE_GRANT, 1);

@@ -38,6 +38,18 @@ expect() {
 stdout_is() { [ "$(cat "$work/out")" = "$1" ] || failed "stdout is not \"$1\""; }
 stdout_has() { grep -qF -- "$1" "$work/out" || failed "stdout lacks \"$1\""; }
 stderr_has() { grep -qF -- "$1" "$work/err" || failed "stderr lacks \"$1\""; }
+# json_at JSONPATH: the first of it in what `expect` printed last, as text.
+json_at() {
+    psql --no-psqlrc --tuples-only --no-align --set=j="$(cat "$work/out")" --set=p="$1" <<'SQL'
+SELECT jsonb_path_query_first(:'j'::jsonb, :'p'::jsonpath) #>> '{}';
+SQL
+}
+json_is() { # WANT JSONPATH
+    local got
+    got=$(json_at "$2")
+    [ "$got" = "$1" ] || failed "$2 is \"$got\", not \"$1\""
+}
+same_bytes() { cmp -s "$1" "$2" || failed "$1 and $2 differ"; }
 # One sentence of what is wrong, and where to read on.
 is_usage_error() {
     grep -q '^pgkeeper' "$work/err" || failed "no sentence on stderr"
@@ -77,6 +89,20 @@ stop() {
     wait "$1" || got=$?
     [ "$got" = "$2" ] || failed "process $1 ended with $got instead of $2"
 }
+
+# stranger_holds CONDITION: a session that is no contender, "stranger", holds the locks of these rows of leadership until
+# stranger_leaves.
+stranger_holds() {
+    mkfifo "$work/stranger"
+    PGAPPNAME=stranger psql --no-psqlrc --quiet --tuples-only --no-align <"$work/stranger" >"$work/stranger.out" &
+    children+=($!)
+    exec 7>"$work/stranger"
+    stranger_asks "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.leadership'), id) FROM pgkeeper.leadership WHERE $1; SELECT 'ready'"
+    until_true 20 stranger_has ready
+}
+stranger_asks() { echo "$1;" >&7; }
+stranger_has() { grep -q "$1" "$work/stranger.out"; }
+stranger_leaves() { exec 7>&-; }
 
 # start_pooler: PgBouncer in transaction mode before this server; its port is in $pooler_port. False: it is not installed.
 start_pooler() {
