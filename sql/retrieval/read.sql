@@ -8,7 +8,7 @@ WITH held AS MATERIALIZED (
        AND k.classid = 'leadership'::regclass)
 SELECT 'group', l.group_name, l.epoch,
        -- A tenure whose row in `tenure` is gone passes no fence any more: its leader is to know.
-       CASE WHEN EXISTS (SELECT FROM tenure t WHERE t.leadership_id = l.id AND t.session_id = l.session_id) THEN l.session_id END,
+       CASE WHEN EXISTS (SELECT FROM tenure t WHERE t.leadership_id = l.id AND (t.session_id, t.epoch) = (l.session_id, l.epoch)) THEN l.session_id END,
        l.member_id, l.released_at IS NOT NULL,
        CASE WHEN $4::boolean THEN l.id::oid IN (SELECT h.objid FROM held h) END,
        CASE WHEN l.handover_by IS NOT NULL AND l.handover_until > clock_timestamp() THEN l.handover_from END,

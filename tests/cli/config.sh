@@ -67,3 +67,14 @@ for type in none standalone embedded; do
     expect 125 --config "$file" run --component job -- true
     stderr_has "high-availability.type is $type"
 done
+
+# A connection string that libpq cannot read may hold a password all the same.
+for uri in 'postgresql://u:sekret@[::1/db' 'postgresql://u:sekret%zz@/db' 'host=h password=two sekret' "host=h password='sekret"; do
+    for verb in leaders "migrate status" doctor "blobs ls" "watch dispatcher" "elect x" "run -- true" "status --check"; do
+        # shellcheck disable=SC2086
+        ! "$PGK_TEST_COMMAND" -d "$uri" $verb >"$work/out" 2>&1 </dev/null || failed "$verb takes $uri"
+        # shellcheck disable=SC2086
+        ! PGKEEPER_HIGH_AVAILABILITY_POSTGRES_URI=$uri "$PGK_TEST_COMMAND" $verb >>"$work/out" 2>&1 </dev/null || failed "$verb takes $uri"
+        ! grep -q sekret "$work/out" || failed "$verb shows a password"
+    done
+done
