@@ -41,6 +41,9 @@ expect 2 --config "$file" config show
 stderr_has "$file: line 3: nested blocks and lists of YAML are not read"
 # shellcheck disable=SC2016 # these are the message's
 stderr_has '`high-availability.type: ...`'
+printf 'a: {b: c}\njobmanager: {rpc.address: x}\n' >"$file"
+expect 2 --config "$file" config show
+stderr_has "$file: line 2: jobmanager: nested blocks of YAML are not read"
 printf 'jobmanager.rpc.port: 65536\n' >"$file"
 expect 2 --config "$file" config show
 stderr_has "$file: line 1: jobmanager.rpc.port \"65536\": must be a whole number from 0 to 65535"
