@@ -15,7 +15,8 @@ session() {
     PGAPPNAME=$1 psql --no-psqlrc --quiet --tuples-only --no-align <"$work/$1.in" >"$work/$1.out" 2>&1 &
     pid_of[$1]=$!
     children+=($!)
-    exec {fd_of[$1]}>"$work/$1.in"
+    exec {fd}>"$work/$1.in"
+    fd_of[$1]=$fd
 }
 tell() {
     : >"$work/$1.out"

@@ -135,7 +135,8 @@ for role in application monitor operator nothing; do
 done
 may application "SELECT count(*) FROM pgkeeper.leader"
 may_not application "SELECT * FROM pgkeeper.event"
-may_not monitor "SELECT * FROM pgkeeper.member"
+may monitor "SELECT pgkeeper.is_held(1), pgkeeper.is_alive(1)"
+may_not monitor "SELECT * FROM pgkeeper.job_graph"
 may_not monitor "SELECT pgkeeper.take_over(1, 1, gen_random_uuid(), 'immediate', 1, 1, 1, 1)"
 may_not application "SELECT pgkeeper.kick('/default', 'dispatcher')"
 may monitor "SELECT * FROM pgkeeper.event"
