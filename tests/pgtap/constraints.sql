@@ -22,7 +22,7 @@ SELECT triggers_are(current_schema(), 'job_graph', ARRAY['announce_delete', 'by_
 SELECT triggers_are(current_schema(), t, ARRAY['by_hand_insert', 'by_hand_update', 'by_hand_delete', 'note_truncate'])
   FROM unnest(ARRAY['job_result', 'job_status', 'checkpoint', 'checkpoint_counter']) t;
 SELECT triggers_are(current_schema(), 'leadership', ARRAY['guard_row', 'guard_table', 'announce']);
-SELECT triggers_are(current_schema(), 'tenure', ARRAY['guard_row', 'note_delete', 'note_truncate']);
+SELECT triggers_are(current_schema(), 'tenure', ARRAY['guard_row', 'note_delete', 'note_truncate', 'note_update']);
 SELECT triggers_are(current_schema(), 'leader', ARRAY['announce', 'note_truncate']);
 SELECT columns_are(current_schema(), 'leadership', ARRAY[
     'id', 'cluster_id', 'group_name', 'epoch', 'session_id', 'member_id', 'taken_at', 'granted_at', 'released_at', 'take_over_mode',
