@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <openssl/evp.h>
+
 #include "stores.h"
 
 #define MANY_JOBS 10000
@@ -35,20 +37,55 @@ static pgk_status count_job(void *user, const pgk_recovered_job *job)
     return count_graph(user, job->graph);
 }
 
-static struct tally read_raw(PGconn *conn)
+/* What libpq alone takes; with more than the floor: what cannot be left out of a recovery. */
+struct raw_query {
+    const char *name;
+    const char *sql;
+    int graph; /* its column */
+    bool digest;
+};
+
+static const struct raw_query raw_queries[] = {
+    {"floor: SELECT job_id, graph", "SELECT job_id, graph FROM pgkeeper.job_graph", 1, false},
+    {"floor and SHA-256", "SELECT job_id, graph FROM pgkeeper.job_graph", 1, true},
+    {"columns of a graph and SHA-256",
+     "SELECT job_id, op_id, version, epoch, sha256, graph, requirements_sha256, requirements, "
+     "created_in"
+     " FROM pgkeeper.job_graph",
+     5, true},
+};
+#define RAW_QUERIES (sizeof raw_queries / sizeof raw_queries[0])
+
+static void digest_cell(const PGresult *row, int column)
+{
+    static EVP_MD *sha256;
+    unsigned char digest[EVP_MAX_MD_SIZE];
+
+    if (sha256 == NULL) {
+        sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    }
+    if (EVP_Digest(PQgetvalue(row, 0, column), (size_t)PQgetlength(row, 0, column), digest, NULL,
+                   sha256, NULL) != 1) {
+        bench_fail("OpenSSL would not compute a SHA-256");
+    }
+}
+
+static struct tally read_raw(PGconn *conn, const struct raw_query *query)
 {
     struct tally tally = {0};
     PGresult *row;
 
-    if (PQsendQueryParams(conn, "SELECT job_id, graph FROM pgkeeper.job_graph", 0, NULL, NULL, NULL,
-                          NULL, 1) != 1 ||
+    if (PQsendQueryParams(conn, query->sql, 0, NULL, NULL, NULL, NULL, 1) != 1 ||
         PQsetSingleRowMode(conn) != 1) {
         bench_fail("raw query: %s", PQerrorMessage(conn));
     }
     while ((row = PQgetResult(conn)) != NULL) {
         if (PQresultStatus(row) == PGRES_SINGLE_TUPLE) {
             tally.jobs++;
-            tally.bytes += PQgetlength(row, 0, 1);
+            tally.bytes += PQgetlength(row, 0, query->graph);
+            if (query->digest) {
+                digest_cell(row, query->graph);
+            }
         } else if (PQresultStatus(row) != PGRES_TUPLES_OK) {
             bench_fail("raw query: %s", PQerrorMessage(conn));
         }
@@ -87,39 +124,47 @@ static void expect(struct tally tally, int64_t jobs, int64_t bytes)
 
 static void measure_size(PGconn *conn, int64_t jobs, int64_t bytes, int rounds)
 {
-    static struct stats floor;
+    static struct stats raw[RAW_QUERIES];
     static struct stats graphs;
     static struct stats all;
     struct leader leader;
     char title[96];
 
-    floor.count = graphs.count = all.count = 0;
+    for (size_t k = 0; k < RAW_QUERIES; k++) {
+        raw[k].count = 0;
+    }
+    graphs.count = all.count = 0;
     bench_sql(conn, "TRUNCATE pgkeeper.job_graph");
     fill_jobs(conn, 1, jobs, bytes);
     leader_open(&leader, 4);
     for (int i = -1; i < rounds; i++) {
-        int64_t at_ns[4];
+        int64_t at_ns[RAW_QUERIES + 3];
 
-        at_ns[0] = bench_now_ns();
-        expect(read_raw(conn), jobs, bytes);
-        at_ns[1] = bench_now_ns();
+        for (size_t k = 0; k < RAW_QUERIES; k++) {
+            at_ns[k] = bench_now_ns();
+            expect(read_raw(conn, &raw_queries[k]), jobs, bytes);
+        }
+        at_ns[RAW_QUERIES] = bench_now_ns();
         expect(recover_graphs(&leader), jobs, bytes);
-        at_ns[2] = bench_now_ns();
+        at_ns[RAW_QUERIES + 1] = bench_now_ns();
         expect(recover_jobs(&leader), jobs, bytes);
-        at_ns[3] = bench_now_ns();
-        if (i >= 0) { /* the first round warms up */
-            stats_add(&floor, at_ns[1] - at_ns[0]);
-            stats_add(&graphs, at_ns[2] - at_ns[1]);
-            stats_add(&all, at_ns[3] - at_ns[2]);
+        at_ns[RAW_QUERIES + 2] = bench_now_ns();
+        for (size_t k = 0; i >= 0 && k < RAW_QUERIES + 2; k++) { /* the first round warms up */
+            stats_add(k < RAW_QUERIES    ? &raw[k]
+                      : k == RAW_QUERIES ? &graphs
+                                         : &all,
+                      at_ns[k + 1] - at_ns[k]);
         }
     }
     leader_close(&leader);
     snprintf(title, sizeof title, "Recovery of %lld jobs of %lld kB, %s", (long long)jobs,
              (long long)(bytes / KB), transport(conn));
     stats_print_head(title);
-    stats_print_row("floor: SELECT job_id, graph", &floor, NULL);
-    stats_print_row("pgk_job_graphs_recover_all", &graphs, &floor);
-    stats_print_row("pgk_ha_recover", &all, &floor);
+    for (size_t k = 0; k < RAW_QUERIES; k++) {
+        stats_print_row(raw_queries[k].name, &raw[k], k > 0 ? &raw[0] : NULL);
+    }
+    stats_print_row("pgk_job_graphs_recover_all", &graphs, &raw[0]);
+    stats_print_row("pgk_ha_recover", &all, &raw[0]);
 }
 
 void measure_recover(int rounds)
@@ -226,7 +271,7 @@ void measure_memory(void)
     expect(recover_jobs(&leader), HUGE_JOBS, HUGE_BYTES);
     print_growth("pgk_ha_recover", before, HUGE_BYTES);
     before = reset_peak();
-    expect(read_raw(conn), HUGE_JOBS, HUGE_BYTES);
+    expect(read_raw(conn, &raw_queries[0]), HUGE_JOBS, HUGE_BYTES);
     print_growth("raw SELECT job_id, graph", before, HUGE_BYTES);
     leader_close(&leader);
     PQfinish(conn);

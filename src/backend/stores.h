@@ -156,7 +156,9 @@ struct registry_ops {
 struct checkpoint_row {
     pgk_checkpoint checkpoint;
     struct store_bytes
-        content;    /* data NULL: there is a pointer; the digest is there all the same */
+        content; /* data NULL: there is a pointer; the digest is there all the same */
+    uint8_t **
+        held; /* what content.data points to, to be kept by who sets it to NULL, and freed; NULL: borrowed */
     pgk_uuid op_id; /* of the write that added it; of `discarding` only */
 };
 typedef pgk_status (*checkpoint_row_fn)(void *ctx, const struct checkpoint_row *row,
@@ -306,7 +308,7 @@ struct recovery_ops {
      * discarding. The store (NULL: none) owns the graphs. */
     pgk_status (*recover)(struct backend *backend, const pgk_uuid *store_id,
                           const struct recovery_sink *sink, pgk_error *err);
-    /* FENCED. */
+    /* The bytes of its blobs go too; what cannot goes with the next sweep. FENCED. */
     pgk_status (*cleanup_job)(struct backend *backend, const struct store_write *write,
                               const pgk_uuid *job_id, int64_t *ret_dropped, pgk_error *err);
     /* One batch. FENCED. */

@@ -26,7 +26,6 @@ pgk_status cleanup_job(const struct store *store, const pgk_uuid *job_id, const 
     const pgk_ha *ha = store->ha;
     struct call call;
     int64_t dropped = 0;
-    int64_t swept = 0;
     pgk_status status = store_enter(store, &call, "ha", origin, err);
 
     if (status != PGK_OK) {
@@ -39,8 +38,7 @@ pgk_status cleanup_job(const struct store *store, const pgk_uuid *job_id, const 
     graph_end_begin(&end, store, job_id, origin, &store_id);
     status = ha->ops->recovery->cleanup_job(ha->backend, &write, job_id, &dropped, err);
     graph_end_finish(&end, status == PGK_OK);
-    if (status == PGK_OK) { /* the bytes of its blobs; what is left goes with the next one */
-        (void)blobs_sweep(store, false, &swept, NULL);
+    if (status == PGK_OK) {
         *ret_dropped = dropped;
     }
     call_leave(&call);

@@ -6,7 +6,7 @@
 
 #include "services/checkpoint_entry.h"
 
-/* One entry, copied out of its row, so that no session waits with the callback. */
+/* One entry, taken out of its row, so that no session waits with the callback. */
 struct entry {
     bool found;
     pgk_uuid op_id;
@@ -15,17 +15,33 @@ struct entry {
     char *pointer;  /* owned */
 };
 
-static pgk_status copy_entry(void *ctx, const struct checkpoint_row *row, pgk_error *err)
+/* A large one is kept, a small one copied. NULL: no memory. */
+static void *take_metadata(const struct checkpoint_row *row)
+{
+    const struct store_bytes *content = &row->content;
+
+    if (row->held != NULL) {
+        void *kept = *row->held;
+
+        *row->held = NULL;
+        return kept;
+    }
+    void *copy = malloc(content->length);
+
+    if (copy != NULL) {
+        memcpy(copy, content->data, content->length);
+    }
+    return copy;
+}
+
+static pgk_status take_entry(void *ctx, const struct checkpoint_row *row, pgk_error *err)
 {
     struct entry *entry = ctx;
     pgk_checkpoint *c = &entry->checkpoint;
 
     checkpoint_from_row(row, c);
     if (c->metadata != NULL) {
-        entry->metadata = malloc(c->metadata_bytes);
-        if (entry->metadata != NULL) {
-            memcpy(entry->metadata, c->metadata, c->metadata_bytes);
-        }
+        entry->metadata = take_metadata(row);
     }
     if (c->pointer != NULL) {
         entry->pointer = strdup(c->pointer);
@@ -61,7 +77,7 @@ static pgk_status read_next(struct store *store, const pgk_uuid *job_id, const s
 
     status = ha->ops->checkpoints->discarding(ha->backend, store->fenced ? &store->token : NULL,
                                               job_id, last->found ? &last->checkpoint.job_id : NULL,
-                                              last->checkpoint.checkpoint_id, 1, copy_entry,
+                                              last->checkpoint.checkpoint_id, 1, take_entry,
                                               ret_entry, err);
     call_leave(&call);
     return status;

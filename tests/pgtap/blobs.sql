@@ -1,7 +1,7 @@
 -- The blob store as tables and functions: what a row may not be, objects that come and go with their rows, the audit, what
 -- the functions answer.
 BEGIN;
-SELECT plan(51);
+SELECT plan(59);
 
 SELECT columns_are(current_schema(), 'blob',
     ARRAY['loid', 'cluster_id', 'job_id', 'blob_key', 'size', 'sha1', 'sha256', 'op_id', 'epoch', 'created_at', 'updated_at'],
@@ -92,9 +92,24 @@ SELECT is((SELECT removed FROM blob_remove(NULL, NULL, 'c', NULL, 'p')), 0::bigi
 SELECT pg_temp.store('x', 10 + i, i::text, lpad('7', 32, '0')::uuid) FROM generate_series(1, 5) i;
 SELECT results_eq($$SELECT removed, more FROM blob_remove_job(NULL, NULL, 'c', lpad('7', 32, '0')::uuid, 3)$$,
     $$VALUES (3::bigint, true)$$, 'blob_remove_job');
-SELECT results_eq($$SELECT removed FROM cleanup_job(NULL, NULL, 'c', lpad('7', 32, '0')::uuid)$$, $$VALUES (2::bigint)$$,
+SELECT results_eq($$SELECT removed, loose FROM cleanup_job(NULL, NULL, 'c', lpad('7', 32, '0')::uuid)$$, $$VALUES (2::bigint, true)$$,
     'cleanup_job takes the rest');
-SELECT results_eq('SELECT removed, more FROM blob_sweep()', $$VALUES (5::bigint, false)$$, 'blob_sweep unlinks them');
+SELECT is(pg_temp.objects(), (:before + 3)::bigint, 'and their objects');
+SELECT results_eq('SELECT removed, more FROM blob_sweep()', $$VALUES (3::bigint, false)$$, 'blob_sweep unlinks those of before');
+SELECT is(pg_temp.objects(), :before::bigint, 'all of them');
+SELECT pg_temp.store('x', 100 + i, i::text, lpad('7', 32, '0')::uuid) FROM generate_series(1, 100) i;
+SELECT results_eq($$SELECT removed, loose FROM cleanup_job(NULL, NULL, 'c', lpad('7', 32, '0')::uuid)$$,
+    $$VALUES (100::bigint, false)$$, 'cleanup_job unlinks 100');
+SELECT is(pg_temp.objects(), :before::bigint, 'at once');
+SELECT pg_temp.store('x', 200 + i, i::text, lpad('7', 32, '0')::uuid) FROM generate_series(1, 101) i;
+SELECT results_eq($$SELECT removed, loose FROM cleanup_job(NULL, NULL, 'c', lpad('7', 32, '0')::uuid)$$,
+    $$VALUES (101::bigint, true)$$, 'and leaves more');
+SELECT results_eq('SELECT removed, more FROM blob_sweep()', $$VALUES (101::bigint, false)$$, 'to blob_sweep()');
+SELECT pg_temp.store('x', 302, 'l', lpad('7', 32, '0')::uuid);
+UPDATE blob SET size = 16777217 WHERE job_id = lpad('7', 32, '0')::uuid;
+SELECT results_eq($$SELECT removed, loose FROM cleanup_job(NULL, NULL, 'c', lpad('7', 32, '0')::uuid)$$,
+    $$VALUES (1::bigint, true)$$, 'as it does with more than 16 MiB');
+SELECT results_eq('SELECT removed, more FROM blob_sweep()', $$VALUES (1::bigint, false)$$, 'which goes too');
 SELECT is(pg_temp.objects(), :before::bigint, 'all of them');
 
 -- An object that somebody unlinked by hand keeps nobody from clearing up.

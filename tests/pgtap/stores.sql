@@ -116,9 +116,9 @@ SELECT results_eq($$SELECT checkpoint_id, state, metadata_bytes FROM stat_checkp
 SELECT results_eq($$SELECT graphs, graph_bytes, running, done, dirty_results, clean_results, checkpoints, discarding, retained, metadata_bytes
                       FROM stat_summary WHERE cluster_id = 'c'$$,
     $$VALUES (1::bigint, 1::bigint, 1::bigint, 0::bigint, 1::bigint, 0::bigint, 1::bigint, 1::bigint, 1::bigint, 3::bigint)$$, 'stat_summary');
-SELECT results_eq($$SELECT * FROM cleanup_job(NULL, NULL, 'c', lpad('1', 32, '0')::uuid)$$, $$VALUES (4::bigint, 1::bigint)$$,
+SELECT results_eq($$SELECT * FROM cleanup_job(NULL, NULL, 'c', lpad('1', 32, '0')::uuid)$$, $$VALUES (4::bigint, 1::bigint, false)$$,
     'cleanup_job() removes graph and checkpoints and tells of the discarding one');
-SELECT results_eq($$SELECT * FROM cleanup_job(NULL, NULL, 'c', lpad('1', 32, '0')::uuid)$$, $$VALUES (0::bigint, 0::bigint)$$, 'again: nothing');
+SELECT results_eq($$SELECT * FROM cleanup_job(NULL, NULL, 'c', lpad('1', 32, '0')::uuid)$$, $$VALUES (0::bigint, 0::bigint, false)$$, 'again: nothing');
 SELECT is((SELECT count(*) FROM job_result WHERE cluster_id = 'c'), 1::bigint, 'the result stays');
 SELECT results_eq($$SELECT * FROM cleanup_cluster(NULL, NULL, 'c', 1)$$, $$VALUES (1::bigint, true)$$, 'cleanup_cluster() removes a batch');
 SELECT results_eq($$SELECT * FROM cleanup_cluster(NULL, NULL, 'c', 10)$$, $$VALUES (1::bigint, false)$$, 'and the rest');
@@ -147,7 +147,7 @@ INSERT INTO job_store (store_id, cluster_id, leadership_id, epoch) SELECT lpad(e
 INSERT INTO job_store (store_id, cluster_id, leadership_id, epoch) VALUES (lpad('1', 32, '0')::uuid, 'm', 1001, 6);
 SELECT set_config('pgkeeper.act', '', true);
 TRUNCATE told;
-SELECT results_eq($$SELECT * FROM cleanup_job(NULL, NULL, 'l', lpad('1', 32, '0')::uuid)$$, $$VALUES (1::bigint, 0::bigint)$$, 'the address of a job goes');
+SELECT results_eq($$SELECT * FROM cleanup_job(NULL, NULL, 'l', lpad('1', 32, '0')::uuid)$$, $$VALUES (1::bigint, 0::bigint, false)$$, 'the address of a job goes');
 SELECT results_eq($$TABLE told$$, $$VALUES ('l', 'leader')$$, 'which is told');
 TRUNCATE told;
 SELECT results_eq($$SELECT * FROM cleanup_cluster(NULL, NULL, 'l', 10)$$, $$VALUES (2::bigint, false)$$, 'an address that nobody leads, and a store of the dead');

@@ -1,10 +1,11 @@
 /*
  * tests/postgres/test_graph_races.c - what others do to a job graph store while its graphs are recovered, when the
- * server has not come to the end of that: release, stop, recover.
+ * server has not come to the end of that: release, stop, recover, enter the store again.
  */
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "ear.h"
 #include "shelf.h"
 
 /* A row's function may not call the store: another thread does. */
@@ -173,12 +174,73 @@ static void test_graph_races__recovered_while_all_are_recovered__one_after_the_o
     pgk_ha_free(ha);
 }
 
+/* ------------------------------------------------------------------ a renewal */
+
+/* So long the listener's session may wait for a lock: it would give up after ten seconds, and read then. */
+#define LOCK_WAIT "60 s"
+#define NO_WAIT_MS 8000
+
+struct renewal {
+    struct fixture *fixture;
+    struct ear ear; /* of another store of the same handle, hence of the same listener session */
+    pgk_uuid job;
+    int calls;
+};
+
+/* The listener comes back while the recovery holds the entry of its store, enters both stores again, and reads. */
+static pgk_status cut_the_listener(void *user, const pgk_job_graph *graph)
+{
+    struct renewal *renewal = user;
+    (void)graph;
+    if (renewal->calls++ == 0) {
+        db_exec(renewal->fixture,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name LIKE 'pgkeeper:%%:listener:%%';"
+                "INSERT INTO pgkeeper.job_graph (cluster_id, job_id, graph, sha256)"
+                " VALUES ('" FIXTURE_CLUSTER "', '%s', 'g', sha256('g'))",
+                shelf_text(&renewal->job));
+        WAIT_UNTIL(ear_count(&renewal->ear, true, &renewal->job) == 1, NO_WAIT_MS);
+    }
+    return PGK_OK;
+}
+
+static void test_graph_races__renewed_while_all_are_recovered__does_not_wait(void **state)
+{
+    struct fixture *fixture = *state;
+    static struct ear own;
+    static struct renewal renewal;
+    pgk_ha *ha = handle_open(fixture, "a", "high-availability.postgres.heartbeat", LOCK_WAIT,
+                             "high-availability.postgres.lease", "3 min",
+                             "high-availability.postgres.session-timeout", "5 min",
+                             "high-availability.postgres.grace", "6 min", NULL);
+    pgk_job_graph_listener listener = ear_open(&own);
+    pgk_job_graph_listener other_listener = ear_open(&renewal.ear);
+    pgk_job_graphs *store = shelf_open(ha, PGK_UNFENCED, &listener);
+    pgk_job_graphs *other = shelf_open(ha, PGK_UNFENCED, &other_listener);
+    pgk_uuid jobs[2] = {job_number(1), job_number(2)};
+    pgk_error err;
+    CHECK_OK(pgk_job_graphs_put(store, &jobs[0], "g", 1, &err), err);
+    put_large(store, &jobs[1]);
+    WAIT_UNTIL(db_sessions(fixture, "listener") == 1, WAIT_LONG_MS);
+    EAR_WAIT(&renewal.ear, true, &jobs[1], 1);
+    renewal.fixture = fixture;
+    renewal.job = job_number(3);
+    renewal.calls = 0;
+    CHECK_OK(pgk_job_graphs_recover_all(store, cut_the_listener, &renewal, &err), err);
+    assert_int_equal(renewal.calls, 2);
+    EAR_WAIT(&own, true, &renewal.job, 1); /* told once nothing is recovered any more */
+    pgk_job_graphs_free(other);
+    pgk_job_graphs_free(store);
+    pgk_ha_free(ha);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         DB_TEST(test_graph_races__released_while_all_are_recovered__stays_released),
         DB_TEST(test_graph_races__stopped_while_all_are_recovered__ends_both),
         DB_TEST(test_graph_races__recovered_while_all_are_recovered__one_after_the_other),
+        DB_TEST(test_graph_races__renewed_while_all_are_recovered__does_not_wait),
     };
     return cmocka_run_group_tests_name("graph_races", tests, fixture_group_setup,
                                        fixture_group_teardown);

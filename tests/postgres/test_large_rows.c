@@ -80,14 +80,13 @@ static void fill_large(struct fixture *fixture)
             LARGE, LARGE, LARGE);
 }
 
-/* So many entries, and the latest piece of one twice; less, when what was freed before is used again. */
-static void assert_grown(long before_kb, int entries)
+/* One entry, and its latest piece twice; less, when what was freed before is used again. */
+static void assert_grown(long before_kb)
 {
 #ifndef PGK_TEST_SANITIZED /* those keep what is freed */
-    assert_in_range(resident_peak_kib() - before_kb, 0, entries * LARGE / 1024 + 9 * 1024);
+    assert_in_range(resident_peak_kib() - before_kb, 0, LARGE / 1024 + 9 * 1024);
 #else
     (void)before_kb;
-    (void)entries;
 #endif
     resident_reset_peak();
 }
@@ -102,22 +101,21 @@ static void read_large(pgk_ha *ha, pgk_checkpoints *checkpoints, pgk_job_results
     resident_reset_peak();
     long before = resident_peak_kib();
     CHECK_OK(pgk_checkpoints_all(checkpoints, weigh_checkpoint, &w, &err), err);
-    assert_grown(before, 1);
+    assert_grown(before);
     assert_int_equal(w.entries, 5);
     assert_int_equal(w.bytes, 1048576 + LARGE + 1048577 + 9);
     CHECK_OK(pgk_job_results_list_dirty(results, weigh_result, &w, &err), err);
-    assert_grown(before, 1);
+    assert_grown(before);
     assert_int_equal(w.entries, 5 + 3);
     assert_int_equal(w.bytes, 1048576 + LARGE + 1048577 + 9 + LARGE + 1048577);
     w = (struct weights){0};
     CHECK_OK(pgk_ha_recover(ha, NULL, &recovery, &err), err);
-    assert_grown(before, 1);
+    assert_grown(before);
     assert_int_equal(w.entries, 3);
     assert_int_equal(w.bytes, LARGE + 1048577);
     assert_int_equal(w.next_id, 7);
     CHECK_OK(pgk_checkpoints_discard_pending(checkpoints, &left, &err), err);
-    assert_grown(before,
-                 2); /* it keeps a copy while it removes the data: no session waits for that */
+    assert_grown(before); /* which it keeps while the data is removed: no session waits for that */
     assert_int_equal(left, 0);
 }
 
@@ -145,10 +143,61 @@ static void test_large_rows__of_all_lists__memory_for_one(void **state)
     pgk_ha_free(ha);
 }
 
+#ifndef PGK_TEST_SANITIZED /* which would look at each of its bytes several times */
+struct largest {
+    const uint8_t *bytes;
+    int calls;
+};
+
+static pgk_status expect_largest(void *user, const pgk_checkpoint *checkpoint)
+{
+    struct largest *largest = user;
+    assert_int_equal(checkpoint->status, PGK_OK);
+    assert_int_equal(checkpoint->metadata_bytes, PGK_METADATA_MAX_BYTES);
+    assert_int_equal(memcmp(checkpoint->metadata, largest->bytes, PGK_METADATA_MAX_BYTES), 0);
+    largest->calls++;
+    return PGK_OK;
+}
+
+/* The largest metadata there may be, there and back; one byte more is not sent. */
+static void test_large_rows__largest_metadata__comes_back_and_more_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    pgk_ha *ha =
+        handle_open(fixture, "a", "high-availability.postgres.statement-timeout", "60 s", NULL);
+    uint8_t *bytes = malloc(PGK_METADATA_MAX_BYTES + 1);
+    struct largest largest = {.bytes = bytes};
+    pgk_checkpoints_options options = {
+        .size = sizeof(options), .job_id = job_number(1), .max_retained = 1};
+    pgk_checkpoint checkpoint = {.size = sizeof(checkpoint),
+                                 .metadata = bytes,
+                                 .metadata_bytes = PGK_METADATA_MAX_BYTES + 1};
+    pgk_checkpoints *checkpoints = NULL;
+    pgk_error err;
+    assert_non_null(bytes);
+    for (size_t i = 0; i <= PGK_METADATA_MAX_BYTES; i++) {
+        bytes[i] = (uint8_t)(i >> 20 ^ i);
+    }
+    CHECK_OK(pgk_ha_checkpoints(ha, PGK_UNFENCED, &options, &checkpoints, &err), err);
+    assert_int_equal(pgk_checkpoints_add(checkpoints, &checkpoint, &err), PGK_ERR_TOO_LARGE);
+    assert_int_equal(db_int(fixture, "SELECT count(*) FROM pgkeeper.checkpoint"), 0);
+    checkpoint.metadata_bytes = PGK_METADATA_MAX_BYTES;
+    CHECK_OK(pgk_checkpoints_add(checkpoints, &checkpoint, &err), err);
+    CHECK_OK(pgk_checkpoints_latest(checkpoints, expect_largest, &largest, &err), err);
+    assert_int_equal(largest.calls, 1);
+    pgk_checkpoints_free(checkpoints);
+    free(bytes);
+    pgk_ha_free(ha);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         DB_TEST(test_large_rows__of_all_lists__memory_for_one),
+#ifndef PGK_TEST_SANITIZED
+        DB_TEST(test_large_rows__largest_metadata__comes_back_and_more_is_refused),
+#endif
     };
     return cmocka_run_group_tests_name("large_rows", tests, fixture_group_setup,
                                        fixture_group_teardown);

@@ -4,9 +4,13 @@
  */
 #include <string.h>
 
+#include "blob_tools.h"
 #include "proxy.h"
 #include "shelf.h"
 #include "store_tools.h"
+
+/* Of the blobs of a job, when their bytes go with its rows. */
+#define MAX_AT_ONCE (16 << 20)
 
 struct scene {
     struct fixture *fixture;
@@ -182,8 +186,7 @@ static size_t expected(const char *name)
         size_t trips;
     } more[] = {
         {"discard", 3},     /* reading what is to go, its end, and the deletion */
-        {"cleanup_job", 2}, /* and the bytes of its blobs, which need a transaction of their own */
-        {"cleanup_all", 2}, /* the same */
+        {"cleanup_all", 2}, /* and the bytes of blobs, which need transactions of their own */
     };
     for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
         if (strcmp(name, more[i].name) == 0) {
@@ -209,11 +212,45 @@ static void test_round_trips__writes__one_each_but_for_batches(void **state)
     close_scene(&s);
 }
 
+/* The trips of cleaning up job 1 with two blobs of so many bytes, the second time. */
+static size_t count_cleanup(struct scene *s, size_t bytes)
+{
+    pgk_uuid job = job_of(1);
+    size_t before = 0;
+    for (int i = 0; i < 2; i++) {
+        pgk_blobs *blobs;
+        pgk_blob_key key;
+        pgk_error err;
+        known_state(s->fixture);
+        STORE_WORKS(&err, pgk_ha_blobs(s->ha, PGK_UNFENCED, &blobs, &err));
+        put_pattern(blobs, &job, bytes, 1, &key);
+        put_pattern(blobs, &job, bytes, 2, &key);
+        pgk_blobs_free(blobs);
+        assert_int_equal(objects_count(s->fixture), 2);
+        before = proxy_round_trips(s->proxy);
+        STORE_WORKS(&err, pgk_ha_cleanup_job(s->ha, PGK_UNFENCED, &job, NULL, &err));
+        before = proxy_round_trips(s->proxy) - before;
+        assert_int_equal(objects_count(s->fixture), 0);
+    }
+    return before;
+}
+
+static void test_round_trips__clean_up_with_blobs__one_unless_they_are_large(void **state)
+{
+    struct scene s;
+    open_scene(&s, state);
+    assert_int_equal(count_cleanup(&s, 1000), 1);
+    assert_int_equal(count_cleanup(&s, MAX_AT_ONCE / 2), 1);
+    assert_int_equal(count_cleanup(&s, MAX_AT_ONCE / 2 + 1), 2);
+    close_scene(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         DB_TEST(test_round_trips__graphs_and_reads__one_each),
         DB_TEST(test_round_trips__writes__one_each_but_for_batches),
+        DB_TEST(test_round_trips__clean_up_with_blobs__one_unless_they_are_large),
     };
     return cmocka_run_group_tests_name("round_trips", tests, fixture_group_setup,
                                        fixture_group_teardown);

@@ -184,7 +184,7 @@ enum { DISCARDING_OP = LIST_PLACE + 1, DISCARDING_PLACE };
 
 static pgk_status hand_out(void *ctx, const PGresult *result, pgk_error *err)
 {
-    const struct rows *rows = ctx;
+    struct rows *rows = ctx;
     int at = rows->job_id == NULL ? 1 : 0;
     struct checkpoint_row row = {
         .checkpoint = {.size = sizeof(row.checkpoint),
@@ -196,6 +196,7 @@ static pgk_status hand_out(void *ctx, const PGresult *result, pgk_error *err)
                        .epoch = cell_int64(result, 0, at + EPOCH),
                        .pointer = cell_text(result, 0, at + POINTER)},
         .content = pieces_bytes(&rows->pieces, result, at + METADATA, at + SHA256),
+        .held = pieces_held(&rows->pieces, result, at + METADATA),
     };
 
     if (rows->job_id == NULL) {

@@ -2,6 +2,7 @@
  * backend/postgres/cleanup.c - the statements that clean up a job or a cluster. The caller's
  * thread; blocks.
  */
+#include "backend/postgres/blobs.h"
 #include "backend/postgres/keeper.h"
 #include "backend/postgres/store_ops.h"
 #include "backend/postgres/work.h"
@@ -21,8 +22,13 @@ pgk_status postgres_cleanup_job(struct backend *backend, const struct store_writ
     pgk_status status = work_write(backend, &work, &answer, err);
 
     if (status == PGK_OK) {
+        bool loose = answer.settled || cell_bool(answer.result, 0, 2);
+
         *ret_dropped = answer.settled ? 0 : cell_int64(answer.result, 0, 1);
         PQclear(answer.result);
+        if (loose) { /* the bytes of many or large blobs take transactions of their own */
+            blob_sweep_loose(backend);
+        }
     }
     return status;
 }

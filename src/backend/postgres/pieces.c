@@ -102,3 +102,13 @@ struct store_bytes pieces_bytes(const struct pieces *pieces, const PGresult *row
     }
     return bytes;
 }
+
+uint8_t **pieces_held(struct pieces *pieces, const PGresult *row, int column)
+{
+    for (int i = 0; row == pieces->first && i < pieces->count; i++) {
+        if (pieces->columns[i] == column && pieces->payloads[i].data != NULL) {
+            return &pieces->payloads[i].data;
+        }
+    }
+    return NULL;
+}

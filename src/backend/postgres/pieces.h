@@ -38,5 +38,8 @@ void pieces_reset(struct pieces *pieces);
 /* cell_bytes(), of a payload that may have come in pieces. */
 struct store_bytes pieces_bytes(const struct pieces *pieces, const PGresult *row, int column,
                                 int digest_column);
+/* Where the payload of that column is held, if it came in pieces: who takes it sets that to NULL, and frees it. Else
+ * NULL. */
+uint8_t **pieces_held(struct pieces *pieces, const PGresult *row, int column);
 
 #endif

@@ -77,7 +77,7 @@ const struct statement statements[STMT_COUNT] = {
     [STMT_BLOB_ORPHANS] = {"blob_orphans", sql_blob_orphans, 0, 4},
     [STMT_BLOB_SWEEP] = {"blob_sweep", sql_blob_sweep, 2, 2},
     [STMT_RECOVER] = {"recover", sql_recovery_recover, 5, 19},
-    [STMT_CLEANUP_JOB] = {"cleanup_job", sql_recovery_cleanup_job, 6, 2},
+    [STMT_CLEANUP_JOB] = {"cleanup_job", sql_recovery_cleanup_job, 6, 3},
     [STMT_CLEANUP_CLUSTER] = {"cleanup_cluster", sql_recovery_cleanup_cluster, 4, 2},
     [STMT_SETTLE] = {"settle", sql_recovery_settle, 5, 1},
 };
