@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the benchmarks on private servers and prints their tables; what they mean is in README.md.
-#   bench/run.sh [quick] [crash|resign|exclusive|listeners|put|recover|memory|flat|blobs|huge]...     (./dev bench builds first)
+#   bench/run.sh [quick] [crash|resign|exclusive|listeners|put|recover|memory|flat|views|blobs|huge]...     (./dev bench builds first)
 set -euo pipefail
 build=${PGK_BUILD_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/build/release}
 
@@ -9,7 +9,7 @@ if [ "${1:-}" = quick ]; then
     many=20 some=10 few=5 puts=300 calls=50 rounds=5 files=3
     shift
 fi
-[ $# -gt 0 ] || set -- crash resign exclusive listeners put recover memory flat blobs
+[ $# -gt 0 ] || set -- crash resign exclusive listeners put recover memory flat views blobs
 
 
 # A server of its own for each part: nothing of one is left to the next. fsync stays on.
@@ -45,6 +45,10 @@ for part; do
             ;;
         memory) on_server "$build/bench/bench_stores" memory ;;
         flat) on_server "$build/bench/bench_stores" flat "$calls" ;;
+        views)
+            # shellcheck disable=SC2016 # for the inner shell: by the unix socket
+            on_server bash -c 'PGHOST=$(psql -XAtc "SHOW unix_socket_directories") exec "$@"' bash "$(dirname "$0")/views.sh" "$rounds"
+            ;;
         blobs | huge)
             # Checkpoints come between the samples, not at any time in one.
             # shellcheck disable=SC2016 # for the inner shell: by the unix socket

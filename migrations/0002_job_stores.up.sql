@@ -259,9 +259,9 @@ AS $$
 BEGIN
     IF NOT pg_is_in_recovery() THEN
         RETURN QUERY
-        SELECT t.leadership_id, t.epoch FROM tenure t
-         WHERE t.session_id IS NOT NULL AND t.leadership_id::oid IN (
-               SELECT k.objid FROM pg_locks k
+        SELECT t.leadership_id, t.epoch FROM tenure t JOIN member m ON m.id = t.member_id
+         WHERE t.session_id IS NOT NULL AND (t.leadership_id::oid, m.backend_pid) IN (
+               SELECT k.objid, k.pid FROM pg_locks k
                 WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
                   AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
                   AND k.classid = 'leadership'::regclass);
@@ -295,7 +295,7 @@ COMMENT ON FUNCTION claim_graphs(uuid, pg_snapshot) IS 'Notes that a store has r
 
 -- Called by every write of the library. Neither SECURITY DEFINER nor a search_path of its own, which would cost it a third
 -- more: it acts with the rights of the caller, who reads tenure, on a session whose search_path the library has set.
-CREATE FUNCTION may_write(leadership_id integer, epoch bigint) RETURNS boolean
+CREATE FUNCTION may_write(leadership_id integer, epoch bigint, cluster_id text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
@@ -305,18 +305,19 @@ BEGIN
         RETURN true; -- a tool or a test: without a fence, as it said
     END IF;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RETURN fence(may_write.leadership_id, may_write.epoch); -- says why not
+        RETURN fence(may_write.leadership_id, may_write.epoch, coalesce(may_write.cluster_id, '')); -- says why not
     END IF;
     locked := pg_advisory_xact_lock_shared(lock_class('leader'), may_write.leadership_id);
     -- A statement of its own: its snapshot is taken after the lock was.
     PERFORM FROM tenure t
-      WHERE t.leadership_id = may_write.leadership_id AND t.epoch = may_write.epoch AND t.session_id IS NOT NULL;
+      WHERE t.leadership_id = may_write.leadership_id AND t.epoch = may_write.epoch AND t.session_id IS NOT NULL
+        AND t.cluster_id = may_write.cluster_id;
     IF NOT FOUND THEN
-        RETURN fence(may_write.leadership_id, may_write.epoch);
+        RETURN fence(may_write.leadership_id, may_write.epoch, coalesce(may_write.cluster_id, ''));
     END IF;
     RETURN true;
 END $$;
-COMMENT ON FUNCTION may_write(integer, bigint) IS 'fence(), in the form that the library''s statements call: as fast as can be; true without a fence when both are NULL. Applications call fence().';
+COMMENT ON FUNCTION may_write(integer, bigint, text) IS 'fence(), in the form that the library''s statements call: as fast as can be; cluster_id is that of the rows to be written; true without a fence when leadership_id and epoch are NULL. Applications call fence().';
 
 -- ---------------------------------------------------------------------------------------------
 -- Rows changed by anyone: audit what is done by hand, tell of graphs that come and go.
@@ -422,7 +423,7 @@ DECLARE
     job     uuid := $4;
     n       bigint;
 BEGIN
-    PERFORM may_write($1, $2);
+    PERFORM may_write($1, $2, $3);
     PERFORM set_config('pgkeeper.act', 'cleanup_job', true),
             set_config('pgkeeper.store', coalesce($5::text, ''), true);
     DELETE FROM job_graph g WHERE g.cluster_id = cluster AND g.job_id = job;
@@ -460,7 +461,7 @@ DECLARE
     cluster text := $3;
     n       bigint;
 BEGIN
-    PERFORM may_write($1, $2);
+    PERFORM may_write($1, $2, $3);
     PERFORM set_config('pgkeeper.act', 'cleanup_cluster', true);
     -- What points goes before what is pointed to; the results last, so that no job is started again meanwhile.
     DELETE FROM job_graph g WHERE g.cluster_id = cluster AND g.job_id IN (

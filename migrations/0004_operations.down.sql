@@ -20,6 +20,9 @@ DROP TRIGGER note_truncate ON leader_history;
 DROP TRIGGER note_truncate ON leader;
 DROP TRIGGER note_delete ON event;
 DROP TRIGGER note_delete ON leader_history;
+DROP TRIGGER note_update ON event;
+DROP TRIGGER note_update ON leader_history;
 DROP TRIGGER note_delete ON tenure;
-DROP FUNCTION note_tenure(), note_statement(), blob_verify(text, uuid, text, bigint), blob_object_digest(oid, bigint), purge(text, text, interval, integer), switchover(text, text, text), resume_elections(text),
+DROP TRIGGER note_delete ON member;
+DROP FUNCTION note_member(), note_tenure(), note_statement(), blob_verify(text, uuid, text, bigint), blob_object_digest(oid, bigint), purge(text, text, interval, integer), switchover(text, text, text), resume_elections(text),
     pause_elections(text, text);

@@ -216,11 +216,31 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION note_tenure() IS 'Trigger: writes into event that a row of tenure was deleted, which fences its leader. Nothing of pgkeeper deletes any.';
 
+CREATE FUNCTION note_member() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF is_alive(OLD.id) THEN
+        RAISE EXCEPTION 'member % ("%") is alive: without its row it would look dead, and what it leads lost', OLD.id, OLD.name
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'End the process, or its session: kick() what it leads.';
+    END IF;
+    INSERT INTO event (cluster_id, subject, act, by_hand, detail)
+    VALUES (OLD.cluster_id, OLD.name, 'delete member', true, jsonb_build_object('old', to_jsonb(OLD), 'new', NULL));
+    RETURN OLD;
+END $$;
+COMMENT ON FUNCTION note_member() IS 'Trigger: refuses to delete the row of a process that is connected, and writes into event that another was deleted by hand.';
+
+CREATE TRIGGER note_delete BEFORE DELETE ON member
+    FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION note_member();
 CREATE TRIGGER note_delete AFTER DELETE ON tenure
     FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION note_tenure();
 CREATE TRIGGER note_delete AFTER DELETE ON leader_history REFERENCING OLD TABLE AS gone
     FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
 CREATE TRIGGER note_delete AFTER DELETE ON event REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_update AFTER UPDATE ON leader_history REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
+CREATE TRIGGER note_update AFTER UPDATE ON event REFERENCING OLD TABLE AS gone
     FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
 CREATE TRIGGER note_truncate AFTER TRUNCATE ON leader FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
 CREATE TRIGGER note_truncate AFTER TRUNCATE ON leader_history FOR EACH STATEMENT EXECUTE FUNCTION note_statement();
@@ -241,15 +261,17 @@ CREATE TRIGGER note_truncate AFTER TRUNCATE ON checkpoint_counter FOR EACH STATE
 
 CREATE VIEW stat_pauses AS
 -- As is_held(), but looked up once for all groups: there may be one per job.
-WITH held AS MATERIALIZED (
-    SELECT k.objid FROM pg_locks k
+WITH led AS MATERIALIZED (
+    SELECT k.objid AS leadership_id, m.id AS member_id FROM pg_locks k JOIN member m ON m.backend_pid = k.pid
      WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
        AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
        AND k.classid = 'leadership'::regclass)
 SELECT p.cluster_id, p.paused_at, p.paused_by, p.reason, coalesce(g.groups, 0) AS groups, coalesce(g.leaderless, 0) AS leaderless
   FROM election_pause p
   LEFT JOIN (
-       SELECT l.cluster_id, count(*) AS groups, count(*) FILTER (WHERE l.id::oid NOT IN (SELECT h.objid FROM held h)) AS leaderless
+       SELECT l.cluster_id, count(*) AS groups,
+              count(*) FILTER (WHERE l.member_id IS NULL
+                                  OR (l.id::oid, l.member_id) NOT IN (SELECT d.leadership_id, d.member_id FROM led d)) AS leaderless
          FROM leadership l GROUP BY l.cluster_id) g USING (cluster_id);
 COMMENT ON VIEW stat_pauses IS 'Clusters whose elections are paused, one row each.';
 COMMENT ON COLUMN stat_pauses.cluster_id IS 'Cluster id.';

@@ -123,7 +123,7 @@ SELECT format('GRANT SELECT ON %I.%I TO %I', :'schema', w.name, w.role_name)
   FROM (SELECT unnest('{schema_meta, member, leadership, tenure, leader, blob, stat_leaders, stat_contenders, stat_pauses, stat_schema, stat_jobs,
                         stat_results, stat_checkpoints, stat_summary, stat_blobs}'::text[]), :'application'
         UNION ALL
-        SELECT unnest('{schema_meta, schema_history, leadership, tenure, leader, leader_history, event, stat_leaders, stat_contenders,
+        SELECT unnest('{schema_meta, schema_history, member, leadership, tenure, leader, leader_history, event, stat_leaders, stat_contenders,
                         job_store, job_status, checkpoint_counter, stat_jobs, stat_results, stat_checkpoints, stat_summary,
                         blob, blob_loose, stat_blobs, stat_pauses, stat_schema}'::text[]),
                :'monitor') AS w(name, role_name)

@@ -56,7 +56,10 @@ typedef struct pgk_contender {
     void (*error)(void *user, const pgk_error *error);
 } pgk_contender;
 
-/* Proof of leadership, to be checked by whoever receives a write: see docs/election.md, "fence". */
+/*
+ * Proof of leadership, to be checked by whoever receives a write: see docs/election.md, "fence".
+ * It is good in the cluster id in which it was granted; a store of another one is PGK_ERR_FENCED.
+ */
 typedef struct pgk_token {
     pgk_uuid session_id;                  /* of this tenure */
     int64_t epoch;                        /* larger in every later tenure of the group */
@@ -146,7 +149,7 @@ PGK_API int64_t pgk_election_deadline_ns(const pgk_election *election, const pgk
  * PGK_ERR_ILLEGAL_STATE when the election is not started or closed. Since 0.1.
  *
  * In a transaction of the application's own, READ COMMITTED, before COMMIT:
- *     SELECT pgkeeper.fence($1, $2)    -- token.leadership_id, token.epoch
+ *     SELECT pgkeeper.fence($1, $2, $3)    -- token.leadership_id, token.epoch, the cluster id
  * raises SQLSTATE PK001 when leadership has passed on, and else keeps a successor from
  * taking over before the transaction has ended.
  */

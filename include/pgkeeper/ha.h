@@ -99,8 +99,10 @@ PGK_API void pgk_ha_free(pgk_ha *ha);
 PGK_API int pgk_ha_fd(const pgk_ha *ha);
 
 /*
- * With `dispatch: manual`: runs the callbacks that are due, on the calling thread, and returns.
- * Never blocks but in the callbacks themselves. Calls from several threads take turns.
+ * With `dispatch: manual`: runs the callbacks that are due when it is called, on the calling thread,
+ * and returns. Those that become due meanwhile, for example because a completion begins the next
+ * call, are left for the next time: pgk_ha_fd() stays readable then. (A close inside a callback runs
+ * what it has to.) Never blocks but in the callbacks themselves. Calls from several threads take turns.
  * PGK_ERR_ILLEGAL_STATE when the handle has a notifier thread, is closed, or when called from
  * inside a callback. Since 0.1.
  */

@@ -5,7 +5,7 @@
 -- Columns: outcome (done: new or repeated; exists), ids that moved out, is the list as the caller has planned it: the
 -- entry is in it, and all of $13 and $14 moved by this. SQLSTATE PK001 when fenced.
 -- Safe to retry with the same $5.
-WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
+WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint, $3::text) AS ok),
 w AS (
     INSERT INTO checkpoint AS c (cluster_id, job_id, checkpoint_id, op_id, epoch, kind, retention, metadata, pointer, sha256,
                                  completed_at)

@@ -3,7 +3,7 @@
 -- $6 id of the write that added it: another one may have its number by now.
 -- Column: outcome (done, missing); SQLSTATE PK001 when fenced. Safe to retry.
 WITH f AS MATERIALIZED (
-    SELECT may_write($1::integer, $2::bigint) AS ok,
+    SELECT may_write($1::integer, $2::bigint, $3::text) AS ok,
            set_config('pgkeeper.act', 'discarded', true)),
 gone AS (
     DELETE FROM checkpoint c USING f

@@ -8,7 +8,7 @@ SELECT c.job_id, c.checkpoint_id, c.kind, c.retention, round(extract(epoch FROM 
        c.sha256, substring(c.metadata FROM piece * 1048576 + 1 FOR 1048576), c.pointer, c.op_id,
        CASE WHEN octet_length(c.metadata) > 1048576 THEN int4send(piece) || int4send(octet_length(c.metadata)) END
   FROM (SELECT * FROM checkpoint e
-         WHERE (SELECT may_write($6::integer, $7::bigint)) AND e.cluster_id = $1::text AND e.state = 'discarding'
+         WHERE (SELECT may_write($6::integer, $7::bigint, $1::text)) AND e.cluster_id = $1::text AND e.state = 'discarding'
            AND ($2::uuid IS NULL OR e.job_id = $2::uuid)
            AND ($3::uuid IS NULL OR (e.job_id, e.checkpoint_id) > ($3::uuid, $4::bigint))
          ORDER BY e.job_id, e.checkpoint_id

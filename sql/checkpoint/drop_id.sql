@@ -3,7 +3,7 @@
 -- Column: outcome (done: also when it had been done before; missing); SQLSTATE PK001 when fenced. Safe to retry with the
 -- same $5.
 WITH f AS MATERIALIZED (
-    SELECT may_write($1::integer, $2::bigint) AS ok,
+    SELECT may_write($1::integer, $2::bigint, $3::text) AS ok,
            set_config('pgkeeper.act', 'drop_id', true)),
 n AS MATERIALIZED (SELECT note_write($5::uuid) AS first FROM f WHERE f.ok),
 gone AS (

@@ -2,7 +2,7 @@
 -- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 job id, $5 status of the job (FINISHED, FAILED,
 -- CANCELED, SUSPENDED). Columns: outcome (done), how many are to be discarded, how many are retained.
 -- SQLSTATE PK001 when fenced. Safe to retry.
-WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
+WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint, $3::text) AS ok),
 moved AS (
     UPDATE checkpoint c
        SET state = CASE WHEN c.kind <> 'checkpoint'

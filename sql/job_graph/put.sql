@@ -2,7 +2,7 @@
 -- $7 id of the write that this store knows (NULL: it does not own the graph), $8 graph, $9 its SHA-256.
 -- Columns: outcome (done: new, replaced or repeated; exists: there and not owned; conflict: changed by somebody else
 -- since), version, nothing (tells others that listen of a new one). SQLSTATE PK001 when fenced. Safe to retry with the same $6.
-WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
+WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint, $3::text) AS ok),
 w AS (
     INSERT INTO job_graph AS g (cluster_id, job_id, graph, sha256, op_id, epoch, owners)
     SELECT $3::text, $4::uuid, $8::bytea, $9::bytea, $6::uuid, coalesce($2::bigint, 0), ARRAY[$5::uuid] FROM f WHERE f.ok

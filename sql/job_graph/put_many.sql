@@ -3,7 +3,7 @@
 -- $7 ids of the writes that the store knows, of those jobs that it owns, $8 graphs, $9 their SHA-256.
 -- Columns: id of a write that was done (new, replaced or repeated), its version, nothing (tells others that listen of new
 -- ones). What is not among the rows was not done: exists or conflict. SQLSTATE PK001 when fenced. Safe to retry with the same $6.
-WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
+WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint, $3::text) AS ok),
 w AS (
     INSERT INTO job_graph AS g (cluster_id, job_id, graph, sha256, op_id, epoch, owners)
     SELECT $3::text, u.job_id, u.graph, u.sha256, u.op_id, coalesce($2::bigint, 0), ARRAY[$5::uuid]

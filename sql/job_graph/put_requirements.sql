@@ -2,7 +2,7 @@
 -- $7 their SHA-256.
 -- Column: outcome (done: also when it had been done before; missing); SQLSTATE PK001 when fenced. Safe to retry with the
 -- same $5.
-WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
+WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint, $3::text) AS ok),
 n AS MATERIALIZED (
     SELECT note_write($5::uuid) AS first FROM f, job_graph g
      WHERE f.ok AND g.cluster_id = $3::text AND g.job_id = $4::uuid FOR UPDATE OF g),

@@ -21,5 +21,5 @@ SELECT CASE WHEN w.version IS NOT NULL THEN 'done' WHEN $7::uuid IS NULL THEN 'e
        CASE WHEN w.version IS NOT NULL
             THEN blob_publish_all($3::text, $4::uuid, $10::text[], $11::uuid[], $6::uuid, $2::bigint, $12::bigint[], $13::bytea[],
                                   $14::bytea[]) END,
-       may_write($1::integer, $2::bigint)
+       may_write($1::integer, $2::bigint, $3::text)
   FROM (VALUES (true)) one LEFT JOIN w ON true

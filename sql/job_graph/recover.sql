@@ -3,7 +3,7 @@
 -- Columns: outcome (done, missing), id of its write, version, epoch, SHA-256, graph, SHA-256 of requirements,
 -- requirements, transaction that stored it first, place among its pieces as in recover_all.sql. SQLSTATE PK001 when
 -- fenced. Safe to retry.
-WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
+WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint, $3::text) AS ok),
 owned AS (
     UPDATE job_graph g
        -- Stores that have ended are dropped on the way.

@@ -1,7 +1,7 @@
 -- The store no longer owns a graph, however it came to own it.
 -- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 job id, $5 store id.
 -- Column: outcome (done, missing); SQLSTATE PK001 when fenced. Safe to retry.
-WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
+WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint, $3::text) AS ok),
 w AS (
     UPDATE job_graph g
        SET owners = array_remove(g.owners, $5::uuid),

@@ -3,7 +3,7 @@
 -- Columns: outcome (done, missing, conflict: changed by somebody else since, owned: by another live store), who owns it.
 -- SQLSTATE PK001 when fenced. Safe to retry: missing then means done.
 WITH f AS MATERIALIZED (
-    SELECT may_write($1::integer, $2::bigint) AS ok,
+    SELECT may_write($1::integer, $2::bigint, $3::text) AS ok,
            set_config('pgkeeper.act', 'remove', true),
            set_config('pgkeeper.store', coalesce($5::uuid::text, ''), true)),
 found AS MATERIALIZED (

@@ -4,7 +4,7 @@
 -- Column: outcome (done, locked: to be tried again); SQLSTATE PK001 when fenced. Safe to retry.
 -- An entry that is locked is let be: a deposed leader may be reading all its graphs still, for as long as it likes, and
 -- so may this store. But somebody may also be about to delete this store's entry.
-WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
+WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint, $3::text) AS ok),
 over AS (
     SELECT s.store_id FROM f, job_store s
      WHERE f.ok AND s.cluster_id = $3::text AND s.store_id <> $4::uuid

@@ -1,7 +1,7 @@
 -- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 job id, $5 id of this write,
 -- $6 status (RUNNING, DONE).
 -- Column: outcome (done: also when it had been done before); SQLSTATE PK001 when fenced. Safe to retry with the same $5.
-WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
+WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint, $3::text) AS ok),
 n AS MATERIALIZED (SELECT note_write($5::uuid) AS first FROM f WHERE f.ok),
 w AS (
     INSERT INTO job_status AS s (cluster_id, job_id, status, op_id, epoch)

@@ -2,7 +2,7 @@
 -- $7 job name, $8 started, $9 ended (milliseconds since 1970; NULL: not known), $10 net runtime in ms, $11 failure,
 -- $12 accumulators, $13 their SHA-256, $14 format version.
 -- Column: outcome (done: new or repeated; exists); SQLSTATE PK001 when fenced. Safe to retry with the same $5.
-WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint) AS ok),
+WITH f AS MATERIALIZED (SELECT may_write($1::integer, $2::bigint, $3::text) AS ok),
 w AS (
     INSERT INTO job_result AS r (cluster_id, job_id, op_id, epoch, status, job_name, job_started_at, job_ended_at,
                                  net_runtime_ms, failure, accumulators, accumulators_sha256, format_version)

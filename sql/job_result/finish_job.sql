@@ -3,7 +3,7 @@
 -- Column: outcome (done: new or repeated; exists: nothing changed); SQLSTATE PK001 when fenced.
 -- Safe to retry with the same $5.
 WITH f AS MATERIALIZED (
-    SELECT may_write($1::integer, $2::bigint) AS ok,
+    SELECT may_write($1::integer, $2::bigint, $3::text) AS ok,
            set_config('pgkeeper.act', 'finish_job', true),
            set_config('pgkeeper.store', coalesce($15::uuid::text, ''), true)),
 w AS (

@@ -3,7 +3,7 @@
 -- Column: outcome (done: also when it was clean; missing); SQLSTATE PK001 when fenced.
 -- Safe to retry: when deleting, missing then means done.
 WITH f AS MATERIALIZED (
-    SELECT may_write($1::integer, $2::bigint) AS ok,
+    SELECT may_write($1::integer, $2::bigint, $3::text) AS ok,
            set_config('pgkeeper.act', 'mark_clean', true)),
 found AS MATERIALIZED (
     SELECT r.state FROM f, job_result r WHERE f.ok AND r.cluster_id = $3::text AND r.job_id = $4::uuid FOR UPDATE OF r),

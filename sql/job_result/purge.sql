@@ -2,7 +2,7 @@
 -- $1 leadership id, $2 epoch (both NULL: no fence), $3 cluster id, $4 retention in ms, $5 at most so many.
 -- Column: how many were deleted; fewer than $5: none is left. SQLSTATE PK001 when fenced. Safe to retry.
 WITH f AS MATERIALIZED (
-    SELECT may_write($1::integer, $2::bigint) AS ok,
+    SELECT may_write($1::integer, $2::bigint, $3::text) AS ok,
            set_config('pgkeeper.act', 'purge', true)),
 old AS MATERIALIZED (
     SELECT r.job_id FROM f, job_result r

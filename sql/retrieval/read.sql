@@ -2,11 +2,14 @@
 -- $1 cluster id, $2 groups, $3 components, $4 look the locks up too. Safe to retry.
 -- Columns: kind (group, leader), name, epoch, session id, member id, released, held, member asked to hand over, address.
 WITH held AS MATERIALIZED (
-    SELECT k.objid FROM pg_locks k
+    SELECT k.objid, k.pid FROM pg_locks k
      WHERE $4::boolean AND k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
        AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
        AND k.classid = 'leadership'::regclass)
-SELECT 'group', l.group_name, l.epoch, l.session_id, l.member_id, l.released_at IS NOT NULL,
+SELECT 'group', l.group_name, l.epoch,
+       -- A tenure whose row in `tenure` is gone passes no fence any more: its leader is to know.
+       CASE WHEN EXISTS (SELECT FROM tenure t WHERE t.leadership_id = l.id AND t.session_id = l.session_id) THEN l.session_id END,
+       l.member_id, l.released_at IS NOT NULL,
        CASE WHEN $4::boolean THEN l.id::oid IN (SELECT h.objid FROM held h) END,
        CASE WHEN l.handover_by IS NOT NULL AND l.handover_until > clock_timestamp() THEN l.handover_from END,
        NULL::text
@@ -14,9 +17,10 @@ SELECT 'group', l.group_name, l.epoch, l.session_id, l.member_id, l.released_at 
  WHERE l.cluster_id = $1::text AND l.group_name = ANY ($2::text[])
 UNION ALL
 SELECT 'leader', r.component, r.epoch, r.session_id, NULL, NULL,
-       -- A record that is not of the group's present tenure announces nobody, whoever wrote it. One that has begun and is not
-       -- entered yet has published nothing, but holds the lock.
-       (r.session_id, r.epoch) = (l.session_id, l.epoch) AND l.released_at IS NULL AND (NOT $4::boolean OR l.id::oid IN (SELECT h.objid FROM held h))
+       -- A record that is not of the group's present tenure announces nobody, whoever wrote it, nor one whose lock a stranger
+       -- holds. A tenure that has begun and is not entered yet has published nothing, but holds the lock.
+       (r.session_id, r.epoch) = (l.session_id, l.epoch) AND l.released_at IS NULL AND (NOT $4::boolean OR EXISTS (
+               SELECT FROM held h JOIN member m ON m.id = l.member_id AND m.backend_pid = h.pid WHERE h.objid = l.id::oid))
            AND NOT EXISTS (SELECT FROM tenure t WHERE t.leadership_id = l.id AND NOT t.entered),
        NULL, r.address
   FROM leader r

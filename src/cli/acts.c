@@ -49,8 +49,9 @@ const char help_kick[] =
     "\n"
     "Ends the database session that leads a component, or the group of that name,\n"
     "whoever holds it. The leader's process lives on, learns of it at once, and\n"
-    "contends again. For leaders that do not answer; `resign` is the gentle way. Exit\n"
-    "code 4 when nobody leads.\n"
+    "contends again. For leaders that do not answer; `resign` is the gentle way. A\n"
+    "tenure that is lost, and that nobody contends to take over, is closed, and its\n"
+    "group counts as given up. Exit code 4 when nobody leads and nothing is lost.\n"
     "\n"
     "  --dry-run  print whom it would hit\n"
     "  --yes      do not ask\n"
@@ -234,9 +235,15 @@ static int kick(struct db *db, const char *what, bool dry_run, bool yes)
         return CLI_OK;
     }
     char question[512];
-    snprintf(question, sizeof question,
-             "End the session (pid %s) of member %s \"%s\", which leads \"%s\"?",
-             db_text(holder, 0, 4), db_text(holder, 0, 2), db_text(holder, 0, 3), what);
+    if (PQgetisnull(holder, 0, 4)) {
+        snprintf(question, sizeof question,
+                 "Close the tenure of member %s \"%s\", which led \"%s\" and is lost?",
+                 db_text(holder, 0, 2), db_text(holder, 0, 3), what);
+    } else {
+        snprintf(question, sizeof question,
+                 "End the session (pid %s) of member %s \"%s\", which leads \"%s\"?",
+                 db_text(holder, 0, 4), db_text(holder, 0, 2), db_text(holder, 0, 3), what);
+    }
     if (!yes && !confirm_on_terminal(question)) {
         say(db->cli, "nothing was done; --yes does it without asking");
         return CLI_FAILED;

@@ -37,6 +37,7 @@ struct cli {
     const char *verb;   /* "migrate up": for messages */
     enum cli_format format;
     bool format_given;
+    bool probes; /* its statements end in time, and a standby is better than no server */
 };
 
 /* A row of the table of verbs in main.c. The function gets the verb as argv[0] and what is left of the

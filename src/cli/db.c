@@ -13,6 +13,8 @@
 #include "migrate.h"
 
 #define OLDEST_SERVER 140000
+#define STANDBY_REFUSED                                                                            \
+    "server is in hot standby mode" /* libpq's word, never translated: LC_MESSAGES is C */
 
 void db_result_cleanup(PGresult **result)
 {
@@ -114,10 +116,55 @@ static bool succeeded(const PGresult *result)
     return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
 }
 
+/* What statements need, set for the session or for one transaction. */
+static PGresult *enter(struct db *db, bool local)
+{
+    const char *values[] = {db_schema(db), local ? "true" : "false",
+                            db->cli->probes ? "true" : "false"};
+    return PQexecParams(db->conn, sql_session_enter, 3, NULL, values, NULL, NULL, 0);
+}
+
+/* A pooler's server session is other clients' as well: nothing is set in it but for one transaction. NULL, or the result
+ * that failed. */
+static PGresult *begin_pooled(struct db *db)
+{
+    PGresult *result = PQexec(db->conn, "BEGIN ISOLATION LEVEL READ COMMITTED");
+    if (succeeded(result)) {
+        PQclear(result);
+        result = enter(db, true);
+    }
+    if (succeeded(result)) {
+        PQclear(result);
+        return NULL;
+    }
+    PQclear(PQexec(db->conn, "ROLLBACK"));
+    return result;
+}
+
+/* The result of the statement, or of a commit that failed. */
+static PGresult *end_pooled(struct db *db, PGresult *result)
+{
+    bool good = succeeded(result);
+    PGresult *ended = PQexec(db->conn, good ? "COMMIT" : "ROLLBACK");
+    PQclear(good && !succeeded(ended) ? result : ended);
+    return good && !succeeded(ended) ? ended : result;
+}
+
+static PGresult *run_statement(struct db *db, const char *sql, int n, const char *const *values,
+                               const int *lengths, const int *formats)
+{
+    PGresult *failed = db->pooled ? begin_pooled(db) : NULL;
+    if (failed != NULL) {
+        return failed;
+    }
+    PGresult *result = PQexecParams(db->conn, sql, n, NULL, values, lengths, formats, 0);
+    return db->pooled ? end_pooled(db, result) : result;
+}
+
 pgk_status db_try(struct db *db, const char *sql, int n, const char *const *values,
                   PGresult **ret_result, pgk_error *ret_error)
 {
-    PGresult *result = PQexecParams(db->conn, sql, n, NULL, values, NULL, NULL, 0);
+    PGresult *result = run_statement(db, sql, n, values, NULL, NULL);
     if (succeeded(result)) {
         if (ret_result != NULL) {
             *ret_result = result;
@@ -154,7 +201,7 @@ int db_query(struct db *db, const char *sql, int n, const char *const *values,
 int db_act(struct db *db, const char *sql, int n, const char *const *values, const int *lengths,
            const int *formats, PGresult **ret_result)
 {
-    PGresult *result = PQexecParams(db->conn, sql, n, NULL, values, lengths, formats, 0);
+    PGresult *result = run_statement(db, sql, n, values, lengths, formats);
     if (succeeded(result)) {
         *ret_result = result;
         return CLI_OK;
@@ -176,6 +223,11 @@ int db_stream(struct db *db, const char *sql, int n, const char *const *values,
 {
     int code = CLI_OK;
     pgk_error error;
+    DB_RESULT *failed = db->pooled ? begin_pooled(db) : NULL;
+    if (failed != NULL) {
+        result_error(db->conn, failed, &error);
+        return fail(db->cli, &error);
+    }
     if (PQsendQueryParams(db->conn, sql, n, NULL, values, NULL, NULL, 1) != 1 ||
         PQsetSingleRowMode(db->conn) != 1) {
         connection_error(db->conn, &error);
@@ -192,6 +244,9 @@ int db_stream(struct db *db, const char *sql, int n, const char *const *values,
         }
         PQclear(result);
     }
+    if (db->pooled) {
+        PQclear(PQexec(db->conn, "COMMIT")); /* it has only read */
+    }
     return code;
 }
 
@@ -201,7 +256,7 @@ int db_execute(struct db *db, const char *sql, int n, const char *const *values)
 }
 
 /* libpq's own settings win over ours: keywords before dbname are defaults for the connection string. */
-static PGconn *open_connection(const struct cli *cli)
+static PGconn *open_connection(const struct cli *cli, const char *target)
 {
     char application[64];
     snprintf(application, sizeof application, "pgkeeper %s", cli->verb);
@@ -211,7 +266,7 @@ static PGconn *open_connection(const struct cli *cli)
     if (getenv("PGTARGETSESSIONATTRS") == NULL) {
         /* Locks, and so the truth about leaders, are those of the primary. */
         keywords[n] = "target_session_attrs";
-        values[n++] = "primary";
+        values[n++] = target;
     }
     if (getenv("PGCONNECT_TIMEOUT") == NULL) {
         keywords[n] = "connect_timeout";
@@ -273,8 +328,24 @@ static int check_conninfo(const struct cli *cli)
 
 int db_enter(struct db *db)
 {
-    const char *values[] = {db_schema(db), "false"};
-    return db_execute(db, sql_session_enter, 2, values);
+    db->pooled = false; /* a question that needs no setting */
+    DB_RESULT *answer = NULL;
+    int code = db_query(db, sql_session_server_process, 0, NULL, &answer);
+    if (code != CLI_OK) {
+        return code;
+    }
+    db->server_pid = db_int(answer, 0, 0);
+    db->pooled = db->server_pid != PQbackendPID(db->conn);
+    if (db->pooled) {
+        return CLI_OK;
+    }
+    DB_RESULT *entered = enter(db, false);
+    pgk_error error;
+    if (succeeded(entered)) {
+        return CLI_OK;
+    }
+    result_error(db->conn, entered, &error);
+    return fail(db->cli, &error);
 }
 
 int db_connect(struct db *db, const struct cli *cli)
@@ -287,7 +358,11 @@ int db_connect(struct db *db, const struct cli *cli)
     if (code != CLI_OK) {
         return code;
     }
-    db->conn = open_connection(cli);
+    db->conn = open_connection(cli, "primary");
+    if (cli->probes && strstr(PQerrorMessage(db->conn), STANDBY_REFUSED) != NULL) {
+        PQfinish(db->conn);
+        db->conn = open_connection(cli, "any"); /* to say that it is one */
+    }
     if (PQstatus(db->conn) != CONNECTION_OK) {
         pgk_error error;
         connection_error(db->conn, &error);
@@ -300,6 +375,19 @@ int db_connect(struct db *db, const struct cli *cli)
     }
     PQsetNoticeReceiver(db->conn, on_notice, (void *)cli);
     return db_enter(db);
+}
+
+int db_connect_directly(struct db *db, const struct cli *cli)
+{
+    int code = db_connect(db, cli);
+    if (code == CLI_OK && db->pooled) {
+        say(cli,
+            "this needs a server session of its own, and the connection goes through a pooler "
+            "(server process %d answers, the connection says %d): connect directly",
+            db->server_pid, PQbackendPID(db->conn));
+        return CLI_FAILED;
+    }
+    return code;
 }
 
 /* The command that would make or mend the schema in use, whatever its name. */

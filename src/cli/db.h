@@ -12,6 +12,8 @@
 struct db {
     PGconn *conn;
     const struct cli *cli;
+    int server_pid; /* who answers */
+    bool pooled;    /* not whom the connection names: each statement is a transaction of its own */
 };
 
 /* Newest schema that this command knows, and the oldest that it works with. */
@@ -23,8 +25,11 @@ struct db {
 /* The oldest with pauses, purge() and the blobs that the screens show. */
 #define SCHEMA_OF_OPERATIONS 4
 
-/* Connects to the primary and sets search_path to the schema, whether it exists or not. */
+/* Connects to the primary and sets search_path to the schema, whether it exists or not; behind a pooler that is done for
+ * each statement, in a transaction, and nothing stays in the server's session. */
 int db_connect(struct db *db, const struct cli *cli);
+/* As db_connect, for what keeps something in its session: a pooler is refused, said. */
+int db_connect_directly(struct db *db, const struct cli *cli);
 /* What there is under the schema's name. A schema that this role may not look into is an error, said. */
 enum db_schema_state { SCHEMA_ABSENT, SCHEMA_EMPTY, SCHEMA_INSTALLED };
 int db_find_schema(struct db *db, enum db_schema_state *ret_state);
@@ -32,7 +37,7 @@ int db_find_schema(struct db *db, enum db_schema_state *ret_state);
 int db_open(struct db *db, const struct cli *cli);
 /* As db_open, for a verb that needs a newer schema than the others. */
 int db_open_for(struct db *db, const struct cli *cli, int oldest);
-/* Sets search_path again, after PQreset. */
+/* Looks for a pooler and sets search_path again, after PQreset. */
 int db_enter(struct db *db);
 void db_close(struct db *db);
 

@@ -27,9 +27,10 @@ const char help_doctor[] =
     "rights of this role, owner of the functions, inherited timeouts, clocks,\n"
     "synchronous replication, connections, notification queue, locks held by\n"
     "strangers, large objects, oldest snapshot, pauses, leaders of --cluster. What\n"
-    "this role may not look at is a warning. A role that owns the schema and may make\n"
-    "one has it compared with what the migrations make, in a transaction that is\n"
-    "undone.\n"
+    "this role may not look at is a warning, but for drift: only for a role that owns\n"
+    "the schema and may make one are its objects compared with what the migrations\n"
+    "make, in a transaction that is undone. What does not answer in time (8 s, 2 s\n"
+    "for a lock) has failed.\n"
     "\n"
     "Exit code 0: nothing failed (there may be warnings); 1: something did; 3: no\n"
     "connection; 6: no schema, or one too old or too new.\n";
@@ -51,6 +52,18 @@ static void find(struct doctor *doctor, const char *check, const char *state, co
     doctor->warned += strcmp(state, "warn") == 0;
 }
 
+/* Why there is no answer. One that is late is as bad for masters as for us. */
+static void find_error(struct doctor *doctor, const char *check, const pgk_error *error)
+{
+    bool late = error->status == PGK_ERR_TIMEOUT;
+    find(doctor, check, late ? "fail" : "warn", error->message,
+         late ? "somebody holds a lock on a table of pgkeeper, or the server is overloaded: "
+                "pg_locks, "
+                "pg_stat_activity"
+         : error->status == PGK_ERR_ACCESS ? "run it as a role with pgkeeper's monitor role"
+                                           : NULL);
+}
+
 /* ------------------------------------------------------------------ checks that need more than SQL */
 
 static void check_connection(struct doctor *doctor)
@@ -65,22 +78,15 @@ static void check_connection(struct doctor *doctor)
 
 static void check_pooler(struct doctor *doctor)
 {
-    DB_RESULT *answer = NULL;
-    pgk_error error;
     char evidence[160];
-    if (db_try(&doctor->db, sql_doctor_pooler, 0, NULL, &answer, &error) != PGK_OK) {
-        find(doctor, "pooler", "warn", error.message, NULL);
-        return;
-    }
-    int says = PQbackendPID(doctor->db.conn);
-    int answers = db_int(answer, 0, 0);
-    if (says == answers) {
+    int answers = doctor->db.server_pid;
+    if (!doctor->db.pooled) {
         snprintf(evidence, sizeof evidence, "none: server process %d answers itself", answers);
         find(doctor, "pooler", "ok", evidence, NULL);
         return;
     }
     snprintf(evidence, sizeof evidence, "server process %d answers, the connection says %d",
-             answers, says);
+             answers, PQbackendPID(doctor->db.conn));
     find(doctor, "pooler", "fail", evidence,
          "masters need a direct connection; behind session pooling "
          "high-availability.postgres.allow-session-pooler, for clients retrieval.mode: poll");
@@ -146,12 +152,14 @@ static void check_drift(struct doctor *doctor)
         find(doctor, "drift", "fail", evidence, cure);
         return;
     }
-    if (db_try(&doctor->db, sql_doctor_may_compare, 0, NULL, &may, &error) != PGK_OK ||
+    if (doctor->db.pooled ||
+        db_try(&doctor->db, sql_doctor_may_compare, 0, NULL, &may, &error) != PGK_OK ||
         !db_bool(may, 0, 0)) {
         find(doctor, "drift", "ok",
              "all migrations are those of this command; objects not compared",
-             "to compare them, run it on a primary, as a role that owns the schema and may make "
-             "one");
+             "to compare them, run it on a primary, directly, as a role that owns the schema and "
+             "may "
+             "make one");
         return;
     }
     if (migrate_differences(doctor->cli, COMPARE_TIMEOUT_MS, &rows) != CLI_OK) {
@@ -174,7 +182,7 @@ static void check_leaders(struct doctor *doctor)
     DB_RESULT *state = NULL;
     pgk_error error;
     if (db_try(&doctor->db, sql_status_state, 2, values, &state, &error) != PGK_OK) {
-        find(doctor, "leaders", "warn", error.message, NULL);
+        find_error(doctor, "leaders", &error);
         return;
     }
     int level = db_int(state, 0, 1);
@@ -199,9 +207,12 @@ static void run_check(struct doctor *doctor, const struct check *check)
     DB_RESULT *found = NULL;
     pgk_error error;
     pgk_status status = db_try(&doctor->db, check->sql, n, values, &found, &error);
-    if (status != PGK_OK || PQntuples(found) == 0) {
-        find(doctor, check->name, "warn", status != PGK_OK ? error.message : "nothing to look at",
-             status == PGK_ERR_ACCESS ? "run it as a role with pgkeeper's monitor role" : NULL);
+    if (status != PGK_OK) {
+        find_error(doctor, check->name, &error);
+        return;
+    }
+    if (PQntuples(found) == 0) {
+        find(doctor, check->name, "warn", "nothing to look at", NULL);
         return;
     }
     find(doctor, check->name, db_text(found, 0, 0), db_text(found, 0, 1), db_text(found, 0, 2));
@@ -297,6 +308,7 @@ int cmd_doctor(struct cli *cli, int argc, char **argv)
     if (code != CLI_OK) {
         return code;
     }
+    cli->probes = true;
     doctor.findings = output_new_rows(4, names, NULL);
     if (doctor.findings == NULL) {
         say(cli, "out of memory");

@@ -284,7 +284,9 @@ const char *config_value(const struct cli *cli, const char *key)
     return value != NULL ? value : "";
 }
 
-static int dispatch(struct cli *cli, const struct globals *globals, int argc, char **argv)
+/* What is to be done before the verb runs. *ret_verb stays NULL when nothing is left to run. */
+static int prepare(struct cli *cli, const struct globals *globals, int argc, char **argv,
+                   const struct cli_verb **ret_verb)
 {
     if (globals->version) {
         printf("pgkeeper %s\n", CLI_VERSION);
@@ -310,10 +312,23 @@ static int dispatch(struct cli *cli, const struct globals *globals, int argc, ch
     if (code == CLI_OK) {
         code = check_type(cli, verb);
     }
-    if (code != CLI_OK) {
-        return verb->run == cmd_run ? RUN_EXIT_OWN_FAILURE : code;
+    *ret_verb = code == CLI_OK ? verb : NULL;
+    return code;
+}
+
+/* The exit code of what went wrong before the verb ran: that of the verb which was meant. */
+static int code_of_failure(int argc, char **argv, int code)
+{
+    const char *verb = "";
+    bool checked = false;
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        verb = verb[0] == '\0' && argv[i][0] != '-' ? argv[i] : verb;
+        checked = checked || strcmp(argv[i], "--check") == 0;
     }
-    return verb->run(cli, argc - 1, argv + 1);
+    if (strcmp(verb, "run") == 0) {
+        return RUN_EXIT_OWN_FAILURE;
+    }
+    return strcmp(verb, "status") == 0 && checked ? STATUS_EXIT_UNKNOWN : code;
 }
 
 int main(int argc, char **argv)
@@ -321,9 +336,15 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     struct cli cli = {0};
     struct globals globals = {0};
+    const struct cli_verb *verb = NULL;
     int code = split_globals(&cli, &globals, &argc, argv);
     if (code == CLI_OK) {
-        code = dispatch(&cli, &globals, argc, argv);
+        code = prepare(&cli, &globals, argc, argv, &verb);
+    }
+    if (verb != NULL) {
+        code = verb->run(&cli, argc - 1, argv + 1);
+    } else if (code != CLI_OK) {
+        code = code_of_failure(argc, argv, code);
     }
     pgk_config_free(cli.config);
     if (fflush(stdout) != 0 && code == CLI_OK) {

@@ -150,6 +150,7 @@ int cmd_metrics(struct cli *cli, int argc, char **argv)
     if (cli->format_given) {
         return usage_error(cli, "prints OpenMetrics text, there is no --format");
     }
+    cli->probes = true;
     struct db db;
     DB_RESULT *by_group = NULL, *by_cluster = NULL, *of_server = NULL;
     code = db_open_for(&db, cli, SCHEMA_OF_OPERATIONS);

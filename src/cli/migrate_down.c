@@ -200,7 +200,7 @@ int migrate_down(struct cli *cli, int target, int timeout_ms, bool dry_run, bool
     struct db db;
     bool nothing = false;
     int64_t deadline = now_ms() + timeout_ms;
-    int code = db_connect(&db, cli);
+    int code = db_connect_directly(&db, cli);
     if (code == CLI_OK) {
         code = find_what_to_undo(&db, target, &nothing);
     }

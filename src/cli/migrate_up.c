@@ -83,8 +83,8 @@ bool migration_was_locked_out(const pgk_error *error)
 
 int migration_enter(struct db *db, const char *schema)
 {
-    const char *values[] = {schema, "true"};
-    return db_execute(db, sql_session_enter, 2, values);
+    const char *values[] = {schema, "true", "false"};
+    return db_execute(db, sql_session_enter, 3, values);
 }
 
 int migration_create_schema(struct db *db, const char *schema)
@@ -228,7 +228,7 @@ int migrate_up(struct cli *cli, int target, int timeout_ms)
 {
     struct db db;
     int64_t deadline = now_ms() + timeout_ms;
-    int code = db_connect(&db, cli);
+    int code = db_connect_directly(&db, cli);
     if (code == CLI_OK) {
         pgk_error ignored; /* not possible on every system */
         db_try(&db, sql_session_check_client, 0, NULL, NULL, &ignored);

@@ -246,7 +246,7 @@ int migrate_differences(struct cli *cli, int timeout_ms, PGresult **ret_rows)
         say(cli, "out of memory");
         return CLI_FAILED;
     }
-    int code = db_connect(&db, cli);
+    int code = db_connect_directly(&db, cli);
     if (code == CLI_OK) {
         code = verify(&db, &d, now_ms() + timeout_ms);
     }

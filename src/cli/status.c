@@ -25,13 +25,14 @@ const char help_status[] =
     "                1  WARNING: too few standbys, elections paused, or a leader in\n"
     "                   its grace\n"
     "                2  CRITICAL: a group has no leader, nobody contends, the\n"
-    "                   database is down, read-only or in recovery, or the schema\n"
-    "                   is missing, too old or too new\n"
+    "                   database is down, read-only, in recovery or does not\n"
+    "                   answer in time (8 s, 2 s for a lock), or the schema is\n"
+    "                   missing, too old or too new\n"
     "                3  UNKNOWN: this role lacks rights, or the probe itself failed\n"
     "  --standbys N  how many each group should have (default 1)\n";
 
 /* What Nagios and its kin make of an exit code. */
-enum check_exit { CHECK_OK, CHECK_WARNING, CHECK_CRITICAL, CHECK_UNKNOWN };
+enum check_exit { CHECK_OK, CHECK_WARNING, CHECK_CRITICAL, CHECK_UNKNOWN = STATUS_EXIT_UNKNOWN };
 
 enum {
     STATE_CLUSTER = 0,
@@ -188,5 +189,6 @@ int cmd_status(struct cli *cli, int argc, char **argv)
     if (code != CLI_OK) {
         return code == CLI_USAGE && checked ? CHECK_UNKNOWN : code;
     }
+    cli->probes = true;
     return checked ? check(cli, standbys) : show(cli, standbys);
 }

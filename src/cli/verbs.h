@@ -33,6 +33,9 @@ int cmd_doctor(struct cli *cli, int argc, char **argv);
 int cmd_metrics(struct cli *cli, int argc, char **argv);
 int cmd_completion(struct cli *cli, int argc, char **argv);
 
+/* Of `status --check`, whatever it was that went wrong. */
+#define STATUS_EXIT_UNKNOWN 3
+
 /* The table of verbs, for completion. */
 const struct cli_verb *cli_verbs(size_t *ret_count);
 extern const char *const cli_global_help;

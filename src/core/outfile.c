@@ -10,9 +10,12 @@
 #include <pgkeeper/uuid.h>
 
 #include "core/error.h"
+#include "core/flusher.h"
 #include "core/text.h"
 
 #define ORIGIN "file"
+/* A file of so many bytes is flushed while it is written. */
+#define FLUSHED_BYTES ((int64_t)8 * 1024 * 1024)
 
 static pgk_status failed(const struct outfile *file, const char *what, pgk_error *err)
 {
@@ -83,6 +86,7 @@ pgk_status outfile_open(struct outfile *file, const char *path, pgk_error *err)
 pgk_status outfile_write(struct outfile *file, const void *data, size_t bytes, pgk_error *err)
 {
     const char *at = data;
+    size_t all = bytes;
     while (bytes > 0) {
         ssize_t done = write(file->fd, at, bytes);
         if (done < 0 && errno == EINTR) {
@@ -94,12 +98,28 @@ pgk_status outfile_write(struct outfile *file, const void *data, size_t bytes, p
         at += done;
         bytes -= (size_t)done;
     }
+    file->written += (int64_t)all;
+    if (file->flusher == NULL && file->written >= FLUSHED_BYTES) {
+        file->flusher = flusher_start(file->fd);
+    }
+    flusher_add(file->flusher, all);
     return PGK_OK;
+}
+
+static bool end_flusher(struct outfile *file)
+{
+    int error = flusher_end(file->flusher);
+    file->flusher = NULL;
+    if (error != 0) {
+        errno = error;
+    }
+    return error == 0;
 }
 
 pgk_status outfile_rewind(struct outfile *file, pgk_error *err)
 {
-    if (ftruncate(file->fd, 0) != 0 || lseek(file->fd, 0, SEEK_SET) != 0) {
+    file->written = 0;
+    if (!end_flusher(file) || ftruncate(file->fd, 0) != 0 || lseek(file->fd, 0, SEEK_SET) != 0) {
         return failed(file, "written", err);
     }
     return PGK_OK;
@@ -107,7 +127,8 @@ pgk_status outfile_rewind(struct outfile *file, pgk_error *err)
 
 pgk_status outfile_flush(struct outfile *file, pgk_error *err)
 {
-    return fsync(file->fd) == 0 ? PGK_OK : failed(file, "flushed to disk", err);
+    return end_flusher(file) && fsync(file->fd) == 0 ? PGK_OK
+                                                     : failed(file, "flushed to disk", err);
 }
 
 static bool link_as(const struct outfile *file, const char *name)
@@ -142,14 +163,12 @@ static bool take_place(struct outfile *file)
 
 pgk_status outfile_keep(struct outfile *file, pgk_error *err)
 {
-    if (!take_place(file)) {
-        return failed(file, "put into its place", err);
-    }
-    return fsync(file->dir_fd) == 0 ? PGK_OK : failed(file, "flushed to disk", err);
+    return take_place(file) ? PGK_OK : failed(file, "put into its place", err);
 }
 
 void outfile_close(struct outfile *file)
 {
+    (void)end_flusher(file);
     if (file->name[0] != '\0') {
         unlinkat(file->dir_fd, file->name, 0);
         file->name[0] = '\0';

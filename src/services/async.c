@@ -65,6 +65,7 @@ static void end_call(struct async_call *call)
         call->error.flags |= PGK_ERROR_OUTCOME_UNKNOWN;
     }
     call->ended = true;
+    call->due_in = ha->dispatches;
     TAILQ_INSERT_TAIL(&ha->async.ended, call, link);
     if (ha_is_manual(ha)) {
         wake_set(&ha->wake);
@@ -352,7 +353,12 @@ static bool deliver_of(pgk_ha *ha, const pgk_election *election)
                                        .error = &call->error,
                                        .attempts = call->attempts,
                                        .dropped = call->dropped};
+    pgk_election *of = call->election;
 
+    /* It may be freed in the completion, which closes of it wait for: another one must not come by its address. */
+    if (of != NULL) {
+        of->subject.refs++;
+    }
     TAILQ_REMOVE(&pool->ended, call, link);
     TAILQ_INSERT_TAIL(&pool->delivering, call, link);
     ha->callbacks++;
@@ -363,12 +369,20 @@ static bool deliver_of(pgk_ha *ha, const pgk_election *election)
     TAILQ_REMOVE(&pool->delivering, call, link);
     put_call(call);
     pthread_cond_broadcast(&ha->changed);
+    if (of != NULL) {
+        ha->refs++;
+        subject_unref_unlock(&of->subject);
+        pthread_mutex_lock(&ha->lock);
+        ha->refs--; /* never the last: whoever has the turn has one */
+    }
     return true;
 }
 
-bool async_deliver(pgk_ha *ha)
+bool async_deliver(pgk_ha *ha, uint64_t before)
 {
-    return deliver_of(ha, NULL);
+    const struct async_call *first = TAILQ_FIRST(&ha->async.ended);
+
+    return first != NULL && first->due_in < before && deliver_of(ha, NULL);
 }
 
 /* Is one of them still to end? */

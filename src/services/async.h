@@ -49,6 +49,7 @@ struct async_call {
     pgk_error error; /* of the last try, or how it ended */
     int64_t dropped; /* for the completion */
     int64_t due_ns;  /* waiting: of the next try */
+    uint64_t due_in; /* ended: pgk_ha.dispatches at that time */
     TAILQ_ENTRY(async_call) link;
 };
 TAILQ_HEAD(async_list, async_call);
@@ -83,8 +84,9 @@ void async_tenure_over(pgk_ha *ha, const pgk_uuid *session_id);
 void async_settle(pgk_ha *ha, const pgk_election *election);
 /* Is there a completion to be run? */
 bool async_is_due(const pgk_ha *ha);
-/* Runs one, with the turn; drops the lock meanwhile. False: there is none. */
-bool async_deliver(pgk_ha *ha);
+/* Runs the first one, if it was due before that dispatch (NOTIFIER_ALL: in any case), with the turn; drops the lock
+ * meanwhile. False: there is none. */
+bool async_deliver(pgk_ha *ha, uint64_t before);
 /* Ends the threads, when everything has been settled; drops the lock meanwhile. */
 void async_stop(pgk_ha *ha);
 

@@ -6,7 +6,7 @@
 
 #include "services/store_common.h"
 
-/* From here on a thread for the digests pays: reading is bounded by this side, sending by the server. */
+/* From here on threads for the digests pay: reading is bounded by this side, sending by the server. */
 #define HELPED_BYTES ((int64_t)512 * 1024)
 #define PROGRESS_BYTES ((int64_t)1024 * 1024)
 
@@ -115,7 +115,7 @@ pgk_status target_finish(struct target *target, pgk_error *err)
     uint8_t sha1[DIGEST_SHA1_BYTES];
     uint8_t sha256[DIGEST_BYTES];
     const pgk_blob *blob = &target->row.blob;
-    /* Flushed first: the digests may be computed meanwhile. */
+    digest_sum_rest(target->sum); /* is computed while the file is flushed */
     pgk_status status = target->opened ? outfile_flush(&target->file, err) : PGK_OK;
 
     if (status == PGK_OK) {

@@ -381,10 +381,15 @@ static pgk_status dispatch(pgk_ha *ha, pgk_error *err)
         return error_set(err, PGK_ERR_ILLEGAL_STATE, origin, "called from inside a callback");
     }
     notifier_take_turn(ha);
-    while (notifier_run_one(ha)) {
+    /* Callbacks may cause others without end: those are for the next time. */
+    uint64_t now = ++ha->dispatches;
+
+    while (notifier_run_one(ha, now)) {
         continue;
     }
-    wake_clear(&ha->wake);
+    if (TAILQ_EMPTY(&ha->dirty) && !async_is_due(ha)) {
+        wake_clear(&ha->wake);
+    }
     notifier_give_turn(ha);
     return PGK_OK;
 }

@@ -28,6 +28,7 @@ struct subject {
     int refs;          /* the user's, and one per callback that runs */
     int running;       /* callbacks on some stack; more than one only when nested on one thread */
     bool dirty;        /* on pgk_ha.dirty */
+    uint64_t due_in;   /* dirty: pgk_ha.dispatches when it became so */
     struct pgk_ha *ha; /* holds a reference; constant */
     TAILQ_ENTRY(subject) dirty_link;
     TAILQ_ENTRY(subject) link; /* pgk_ha.subjects, from start until it is closed */
@@ -108,6 +109,7 @@ struct pgk_ha {
     bool dispatching;     /* somebody has the turn to run callbacks */
     pthread_t dispatcher; /* who, while dispatching */
     int callbacks;        /* on its stack */
+    uint64_t dispatches;  /* begun so far: tells what was due before one from what came meanwhile */
     struct thread notifier;
     struct async_pool async;
     bool stop;        /* the notifier is to end */
@@ -160,8 +162,9 @@ void notifier_leave(struct subject *subject);
 /* Calls back what the subject is due, with the turn; drops the lock meanwhile. False: nothing was due.
  * The caller holds a reference to the subject. */
 bool notifier_deliver(struct subject *subject);
-/* Runs one callback that is due; false when none is. */
-bool notifier_run_one(pgk_ha *ha);
+/* Runs one callback that was due before that dispatch (NOTIFIER_ALL: any); false when none was. */
+#define NOTIFIER_ALL UINT64_MAX
+bool notifier_run_one(pgk_ha *ha, uint64_t before);
 void notifier_run(void *arg);
 
 /* group.c, locked */

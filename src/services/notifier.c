@@ -53,19 +53,35 @@ bool notifier_deliver(struct subject *subject)
     return retriever_deliver((pgk_retriever *)subject);
 }
 
-bool notifier_run_one(pgk_ha *ha)
+static struct subject *first_due(const pgk_ha *ha, uint64_t before)
 {
-    struct subject *subject = TAILQ_FIRST(&ha->dirty);
+    struct subject *subject;
+
+    TAILQ_FOREACH (subject, &ha->dirty, dirty_link) {
+        if (subject->due_in < before) {
+            return subject;
+        }
+    }
+    return NULL;
+}
+
+bool notifier_run_one(pgk_ha *ha, uint64_t before)
+{
+    struct subject *subject = first_due(ha, before);
 
     if (subject == NULL) {
-        return async_deliver(ha);
+        return async_deliver(ha, before);
     }
+    uint64_t due_in = subject->due_in;
+
     TAILQ_REMOVE(&ha->dirty, subject, dirty_link);
     subject->dirty = false;
     subject->refs++;
-    /* One callback each, then to the end of the line: revokes of all go before grants of any. */
-    if (notifier_deliver(subject)) {
+    /* One callback each, then to the end of the line: revokes of all go before grants of any. What it is due besides
+     * was due as long, unless there is news of it: then that is looked at with the news. */
+    if (notifier_deliver(subject) && !subject->dirty) {
         subject_mark_dirty(subject);
+        subject->due_in = due_in;
     }
     ha->refs++;
     subject_unref_unlock(subject);
@@ -85,7 +101,7 @@ void notifier_run(void *arg)
             continue;
         }
         notifier_take_turn(ha);
-        notifier_run_one(ha);
+        notifier_run_one(ha, NOTIFIER_ALL);
         notifier_give_turn(ha);
     }
     ha_unref_unlock(ha);

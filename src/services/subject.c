@@ -39,6 +39,7 @@ void subject_mark_dirty(struct subject *subject)
         return;
     }
     subject->dirty = true;
+    subject->due_in = ha->dispatches;
     TAILQ_INSERT_TAIL(&ha->dirty, subject, dirty_link);
     if (ha_is_manual(ha)) {
         wake_set(&ha->wake);

@@ -21,6 +21,12 @@ awk -v here="$work/here" '
     kind == "text" { print block "\t" $0 > (here "/../expected") }' "$document" >"$work/script"
 [ "$(grep -c '^echo "=== block' "$work/script")" -ge 8 ] && [ -s "$work/here/master.c" ] || failed "few blocks in $document"
 
+# Not one migration less than the command knows.
+for file in "$PGK_SOURCE_DIR"/migrations/*.up.sql; do
+    name=${file##*/} name=${name%.up.sql}
+    grep -qE "^ +$((10#${name%%_*})) +${name#*_} +applied" <(cut -f2 "$work/expected") || failed "$document does not show migration $name"
+done
+
 # The server is the document's own, as is the environment.
 code=0
 (cd "$work/here" && env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE PATH="$work/prefix/bin:$PATH" LD_LIBRARY_PATH="$library" \
@@ -50,15 +56,26 @@ bash -e "$work/install" >"$work/out" 2>"$work/err" || failed "README, Install"
 compile=$(sed -n 's/^    \(cc master\.c .*\) -o master$/\1/p' "$readme")
 (cd "$work/here" && bash -c "${compile/master.c/readme.c} -o readme") || failed "README: $compile"
 own=()
-for _ in first second; do
-    PGKEEPER_HIGH_AVAILABILITY_POSTGRES_URI="host=$PGHOST port=$PGPORT user=app dbname=$PGDATABASE" "$work/here/readme" &
+for name in first second; do
+    PGKEEPER_HIGH_AVAILABILITY_POSTGRES_URI="host=$PGHOST port=$PGPORT user=app dbname=$PGDATABASE" "$work/here/readme" "$name:1" >"$work/$name.log" &
     own+=("$!")
     children+=("$!")
     expect 0 leader dispatcher --wait 20s
-    stdout_is 10.0.0.1:6123
+    stdout_is first:1
 done
 stands_by() { [ "$(value "SELECT count(*) FROM pgkeeper.stat_contenders WHERE state = 'standby'")" = 1 ]; }
 until_true 20 stands_by
 kill -KILL "${own[0]}"
+grep -q '^leading, epoch' "$work/first.log" || failed "README: nothing in the log of a leader that was killed"
 again() { [ "$(value "SELECT epoch_text FROM pgkeeper.stat_leaders WHERE state = 'leading'")" = 1.2 ]; }
 until_true 20 again
+expect 0 leader dispatcher
+stdout_is second:1
+# The lines that try it out, on a server of their own, once more.
+awk '/^    pgkeeper server --migrate/ { take = 1 } /^$/ { take = 0 } take' "$readme" >"$work/try"
+{ echo 'trap '"'"'kill $(jobs -p); wait'"'"' EXIT'; sed 's,\./master ,./readme ,' "$work/try"; echo 'kill -KILL $first'
+    echo 'until grep -q ^leading second.log; do sleep 0.1; done; pgkeeper leader dispatcher --wait 20s'; } >"$work/try.sh"
+[ "$(wc -l <"$work/try")" = 5 ] || failed "README: other lines that try it out"
+(cd "$work/here" && rm -f server.env && env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE timeout 60 bash -e "$work/try.sh") \
+    >"$work/out" 2>"$work/err" </dev/null || failed "README: trying it out"
+[ "$(tail -n 1 "$work/out")" = 10.0.0.2:6123 ] || failed "README: the second does not lead"

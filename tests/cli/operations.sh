@@ -74,7 +74,7 @@ metric_is 'pgkeeper_group_led{cluster="/default",group="master"} 1'
 metric_is 'pgkeeper_take_overs_total{cluster="/default",group="master"} 1'
 metric_is 'pgkeeper_standbys{cluster="/default",group="master"} 1'
 top_has 'OK: group "master" led by "alice"'
-grep -E '^master +dispatcher +leading +alice +1.1 +[0-9]+ +1000 +alice:1' "$work/out" >/dev/null || failed "no leader with the age of its lease"
+grep -E '^master +leading +1.1 +[0-9]+ +1000 +alice +dispatcher +alice:1' "$work/out" >/dev/null || failed "no leader with the age of its lease"
 stdout_has take_over
 
 # The format of the metrics: families together, described once, before their samples; names end in their units.

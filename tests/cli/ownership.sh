@@ -26,12 +26,15 @@ owners() { # WANTED, by the function and by the view
 
 value "INSERT INTO pgkeeper.leadership (id, cluster_id, group_name, epoch, session_id, member_id, taken_at) OVERRIDING SYSTEM VALUE
     VALUES (1001, 'c', 'one', 7, gen_random_uuid(), 1, now()), (1002, 'c', 'two', 9, gen_random_uuid(), 2, now())" >/dev/null
-value "INSERT INTO pgkeeper.tenure SELECT id, epoch, session_id, member_id, now(), now(), 'immediate', 1, 1, 1, 1, true FROM pgkeeper.leadership" >/dev/null
+value "INSERT INTO pgkeeper.tenure SELECT id, cluster_id, epoch, session_id, member_id, now(), now(), 'immediate', 1, 1, 1, 1, true FROM pgkeeper.leadership" >/dev/null
 mkfifo "$work/leader"
 psql --no-psqlrc --quiet --tuples-only --no-align <"$work/leader" >"$work/leader.out" 2>&1 &
 children+=($!)
 exec 7>"$work/leader"
-echo "SET search_path = pgkeeper; SELECT pg_advisory_lock(lock_class('leadership'), id) FROM leadership; SELECT listen('c'); SELECT 'ready';" >&7
+echo "SET search_path = pgkeeper;
+    INSERT INTO member (id, incarnation, cluster_id, name, backend_pid, client_version) OVERRIDING SYSTEM VALUE
+    SELECT n, gen_random_uuid(), 'c', 'm' || n, pg_backend_pid(), 'test' FROM generate_series(1, 2) n;
+    SELECT pg_advisory_lock(lock_class('leadership'), id) FROM leadership; SELECT listen('c'); SELECT 'ready';" >&7
 until_true 20 grep -q ready "$work/leader.out"
 
 answers "done" "EXECUTE start_(1001, 7, 'c', $(id a1), true)"

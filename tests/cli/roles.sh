@@ -81,7 +81,7 @@ job=00000000-0000-0000-0000-000000000001
 may application "INSERT INTO pgkeeper.job_graph (cluster_id, job_id, graph, sha256) VALUES ('/default', '$job', '\\x01', sha256('\\x01'))"
 may application "INSERT INTO pgkeeper.checkpoint (cluster_id, job_id, checkpoint_id, pointer, sha256, completed_at, op_id)
     VALUES ('/default', '$job', 1, 'p', sha256('p'), now(), '$job')"
-may application "SET search_path = pgkeeper, pg_temp; SELECT may_write(NULL, NULL), live_owners('/default', '$job')"
+may application "SET search_path = pgkeeper, pg_temp; SELECT may_write(NULL, NULL, '/default'), live_owners('/default', '$job')"
 may application "SELECT * FROM pgkeeper.stat_jobs"
 may_not nothing "SELECT * FROM pgkeeper.stat_jobs"
 may_not application "UPDATE pgkeeper.leadership SET epoch = epoch + 1"
@@ -135,7 +135,8 @@ for role in application monitor operator nothing; do
 done
 may application "SELECT count(*) FROM pgkeeper.leader"
 may_not application "SELECT * FROM pgkeeper.event"
-may_not monitor "SELECT * FROM pgkeeper.member"
+may monitor "SELECT pgkeeper.is_held(1), pgkeeper.is_alive(1)"
+may_not monitor "SELECT * FROM pgkeeper.job_graph"
 may_not monitor "SELECT pgkeeper.take_over(1, 1, gen_random_uuid(), 'immediate', 1, 1, 1, 1)"
 may_not application "SELECT pgkeeper.kick('/default', 'dispatcher')"
 may monitor "SELECT * FROM pgkeeper.event"

@@ -76,20 +76,118 @@ contend erin other --group other --address erin:5; erin=$pid
 state 'two groups' 1 'WARNING: too few standbys of group "master", "other"' 0 '^leaders,warn,' 0 'too few standbys of group "master", "other"'
 stop "$erin" 0
 stranger_holds "group_name = 'other'"
-state 'lock held by a stranger' 1 'led by "dave"' 1 '^locks,fail,.*stranger' 0 'led by "dave"'
+state 'lock held by a stranger' 1 'led by "dave"' 1 '^locks,fail,.*stranger""\) holds the lock of leadership' 0 'led by "dave"'
+# The locks of a dead member and of a fence, too: it is dead all the same.
+dead=$(value "SELECT member_id FROM pgkeeper.stat_contenders WHERE member_name = 'alice' AND state = 'gone' LIMIT 1")
+stranger_asks "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.member'), $dead), 'third'"
+stranger_asks "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.leader'), id), 'fourth' FROM pgkeeper.leadership WHERE group_name = 'other'"
+until_true 20 stranger_has fourth
+state 'lock of a dead member held by a stranger' 1 'led by "dave"' 1 "^locks,fail,.*holds the fence of leadership.*holds the lock of member $dead" 0 'led by "dave"'
+[ "$(value "SELECT state FROM pgkeeper.stat_contenders WHERE member_id = $dead")" = gone ] || failed "member $dead looks alive"
+# It is next in the queue for the lock of a leader that dies: that leader is dead all the same.
+stranger_asks "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.leadership'), id), 'last' FROM pgkeeper.leadership WHERE group_name = 'master'"
+queues() { [ "$(value "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stranger' AND wait_event_type = 'Lock'")" = 1 ]; }
+until_true 20 queues
+kill -KILL "$dave"
+until_true 20 stranger_has last
+state 'lock of a dead leader taken by a stranger' 2 'CRITICAL: no leader of group "master"' 1 '^locks,fail,.*stranger' 0 'CRITICAL: no leader'
+expect 4 leader dispatcher
+expect 0 metrics
+stdout_has 'pgkeeper_group_led{cluster="/default",group="master"} 0'
 stranger_leaves
+# Nobody comes to take over: its tenure can be closed, and then nothing is amiss but that nobody is there.
+expect 0 kick dispatcher --yes
+stdout_has dave
+expect 4 kick dispatcher --yes
+state 'lost and kicked' 2 'CRITICAL: nobody contends' 1 '^leaders,fail,.*nobody contends' 0 'CRITICAL: nobody contends'
+contend dave dispatcher --address dave:4; dave=$pid
+until_true 20 leads dave:4
+
+# Another group has lost its leader: the standby is not its own. Given up cleanly it does not count any more.
+contend eve dispatcher --address eve:6; eve=$pid
+until_true 20 says 'OK: group "master" led by "dave" (epoch'
+contend gone dispatcher --group gone --address gone:9; gone=$pid
+until_true 20 grep -q granted "$work/gone"
+kill -KILL "$gone"
+state 'another leader dead' 2 'CRITICAL: no leader of group "gone"' 1 '^leaders,fail,' 0 'CRITICAL: no leader of group "gone"'
+expect 2 status --check
+stdout_is 'CRITICAL: no leader of group "gone"'
+expect 0 top --once --columns 200
+awk '$1 == "gone" && $0 ~ /lost/ && $0 ~ /:[0-9][0-9]:[0-9][0-9]/ { exit 1 }' "$work/out" || failed 'a lost leader leads on in top'
+# Names of many groups do not make the line endless; in top they do not hide the lease.
+group='a group whose name is long '
+for i in 1 2 3 4 5 6 7; do
+    contend "many$i" dispatcher --group "$group$i" --address "many:$i"; many[i]=$pid
+done
+few='too few standbys of group "a group whose name is long 1", "a group whose name is long 2", "a group whose name is long 3", "a group whose name is long 4", "a group whose name is long 5" and 2 more'
+until_true 20 says "$few"
+expect 0 top --once --columns 80
+grep -qE "^$group""1 +leading +1\.1 +[0-9]+ +[0-9]+ " "$work/out" || failed 'no epoch and lease in 80 columns'
+for i in 1 2 3 4 5 6 7; do stop "${many[i]}" 0; done
+contend gone dispatcher --group gone --address gone:9; gone=$pid
+until_true 20 grep -q granted "$work/gone"
+stop "$gone" 0
+stop "$eve" 0
 
 # Read-only.
 value "ALTER DATABASE postgres SET default_transaction_read_only = on" >/dev/null
 state 'read-only' 2 'CRITICAL: the database is read-only: nobody can take over or write' 1 '^recovery,fail,.*default_transaction_read_only' \
     0 'CRITICAL: the database is read-only'
 PGOPTIONS='-c default_transaction_read_only=off' value "ALTER DATABASE postgres RESET default_transaction_read_only" >/dev/null
+# Of the role that looks, which is as it should be.
+value "ALTER ROLE CURRENT_USER SET default_transaction_read_only = on" >/dev/null
+state 'a role that only reads' 1 'led by "dave"' 0 '^recovery,ok,.*is on for role' 0 'led by "dave"'
+PGOPTIONS='-c default_transaction_read_only=off' value "ALTER ROLE CURRENT_USER RESET default_transaction_read_only" >/dev/null
 
-# Behind a transaction pooler: what it reads is true, and doctor says that a master needs more.
+# A lock that VACUUM FULL takes: no probe waits for it for long, and each says so.
+mkfifo "$work/locker"
+psql --no-psqlrc --quiet --tuples-only --no-align <"$work/locker" >"$work/locker.out" &
+children+=($!)
+exec 7>"$work/locker"
+echo "BEGIN; LOCK TABLE pgkeeper.leadership IN ACCESS EXCLUSIVE MODE; SELECT 'ready';" >&7
+until_true 20 grep -q ready "$work/locker.out"
+began=$SECONDS
+expect 2 status --check
+stdout_is 'CRITICAL: the database did not answer in time'
+expect 5 metrics
+stdout_has 'pgkeeper_up 0'
+expect 1 doctor --format csv
+grep -qE '^leaders,fail,.*lock timeout' "$work/out" || failed 'doctor does not say that it waited'
+[ $((SECONDS - began)) -lt 30 ] || failed 'they waited too long'
+exec 7>&-
+echo 'tables locked'
+
+# A role at its CONNECTION LIMIT, on a server with room.
+value "CREATE ROLE limited LOGIN CONNECTION LIMIT 1" >/dev/null
+mkfifo "$work/limited"
+PGUSER=limited psql --no-psqlrc --quiet --tuples-only --no-align --dbname=postgres <"$work/limited" >"$work/limited.out" &
+children+=($!)
+exec 7>"$work/limited"
+echo "SELECT 'ready';" >&7
+until_true 20 grep -q ready "$work/limited.out"
+state 'no connection left for a role' 1 'led by "dave"' 1 '^connections,fail,.*role ""limited"" has 1 of its 1' 0 'led by "dave"'
+exec 7>&-
+
+# Behind a transaction pooler: what it reads is true, and doctor says that a master needs more. What keeps something in its
+# session is refused. Nothing of it stays in the server's session, which is another client's next.
+settings="SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings WHERE source = 'session'
+             AND name <> 'application_name' AND name NOT IN ('client_encoding', 'standard_conforming_strings', 'DateStyle', 'TimeZone')"
 if start_pooler; then
     direct=$PGHOST:$PGPORT
     export PGHOST=127.0.0.1 PGPORT=$pooler_port
     state 'pooler' 1 'led by "dave"' 1 '^pooler,fail,' 0 'led by "dave"'
+    for verb in status leaders contenders history 'leader dispatcher' metrics version 'migrate status' 'jobs ls' 'results ls' \
+        'checkpoints ls' 'blobs ls' orphans 'pause --reason pooled' resume; do
+        # shellcheck disable=SC2086
+        expect 0 $verb
+    done
+    for verb in 'migrate up' 'migrate verify' 'watch dispatcher' 'elect dispatcher'; do
+        # shellcheck disable=SC2086
+        expect 1 $verb
+        stderr_has 'goes through a pooler'
+    done
+    same '' "$settings"
+    same '"$user", public' 'SHOW search_path'
     export PGHOST=${direct%:*} PGPORT=${direct##*:}
 fi
 

@@ -32,6 +32,14 @@ for arguments in "nonsense" "--nonsense" "-x" "leader" "leader a b" "leader a --
     expect 2 $arguments
     is_usage_error
 done
+# As a probe wrong usage is UNKNOWN, wherever it stands; run's codes below 125 are its program's.
+for arguments in "--bogus status --check" "status --check --bogus" "status --check --format" "status --format=xml --check" \
+    "status --check extra"; do
+    # shellcheck disable=SC2086
+    expect 3 $arguments
+    is_usage_error
+done
+expect 125 --bogus run -- true
 expect 2 --cluster "$(printf 'x%.0s' {1..201})" leaders; is_usage_error
 expect 2 -d 'no such = = conninfo' leaders; is_usage_error
 expect 1 --config "$work/no such file" leaders

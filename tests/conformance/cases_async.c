@@ -168,6 +168,43 @@ static void dispatch_manual__completed_where_dispatched(struct scene *s)
     assert_true(pthread_equal(done->thread, pthread_self()));
 }
 
+struct chain {
+    struct scene *scene;
+    pgk_ha *ha;
+    atomic_int links;
+};
+
+/* Begins the next one, and gives it the time of a blocking call to end. */
+static void begin_next(void *user, const pgk_completion *completion)
+{
+    struct chain *chain = user;
+    struct scene *s = chain->scene;
+    pgk_uuid job = job_of(1);
+    assert_int_equal(completion->status, PGK_OK);
+    if (atomic_fetch_add(&chain->links, 1) < 9) {
+        WORKS(s,
+              pgk_ha_cleanup_job_async(chain->ha, PGK_UNFENCED, &job, begin_next, chain, &s->err));
+        for (int i = 0; i < 3; i++) {
+            WORKS(s, pgk_ha_cleanup_job(chain->ha, PGK_UNFENCED, &job, NULL, &s->err));
+        }
+    }
+}
+
+static void dispatch_manual__returns_though_completions_begin_the_next(struct scene *s)
+{
+    struct chain *chain = scene_memory(s, sizeof(*chain));
+    pgk_uuid job = job_of(1);
+    *chain = (struct chain){.scene = s, .ha = scene_open_with(s, "dispatch", "manual", NULL)};
+    WORKS(s, pgk_ha_cleanup_job_async(chain->ha, PGK_UNFENCED, &job, begin_next, chain, &s->err));
+    for (int64_t end = wait_now_ns() + WAIT_LONG_MS * WAIT_NS_PER_MS;
+         atomic_load(&chain->links) < 10 && wait_now_ns() < end; wait_pause_ms(1)) {
+        int before = atomic_load(&chain->links);
+        WORKS(s, pgk_ha_dispatch(chain->ha, &s->err));
+        assert_in_range(atomic_load(&chain->links) - before, 0, 1);
+    }
+    assert_int_equal(atomic_load(&chain->links), 10);
+}
+
 static const struct conformance_case cases[] = {
     CASE_NEEDS(confirm__completed_and_published, BIT(ELECTS) | BIT(PUBLISHES) | BIT(SHARES)),
     CASE(confirm_that_cannot_be_begun__is_never_completed),
@@ -178,5 +215,6 @@ static const struct conformance_case cases[] = {
     CASE(cleanup_job_that_cannot_be_begun__is_never_completed),
     CASE(closed__what_was_begun_is_completed_once),
     CASE(dispatch_manual__completed_where_dispatched),
+    CASE(dispatch_manual__returns_though_completions_begin_the_next),
 };
 AREA(async, cases);

@@ -202,22 +202,59 @@ static void closed_and_taken_over__its_token_is_of_the_past(struct scene *s)
     refuses(s, ha, &token);
 }
 
-static void token_of_another_cluster__refused(struct scene *s)
+/* A leader of another cluster id, and a handle of the scene's, where somebody leads too. */
+static struct deposed lead_elsewhere(struct scene *s, pgk_ha **ret_here)
 {
-    pgk_token token;
-    scene_lead(s, scene_open_with(s, "high-availability.cluster-id", s->elsewhere, NULL), &token);
-    pgk_ha *here = scene_open(s);
-    scene_lead(s, here, NULL);
-    refuses(s, here, &token);
+    struct deposed e = {.ha =
+                            scene_open_with(s, "high-availability.cluster-id", s->elsewhere, NULL)};
+    e.part = scene_lead(s, e.ha, &e.token);
+    *ret_here = scene_open(s);
+    scene_lead(s, *ret_here, NULL);
+    return e;
 }
 
-static void without__token_of_another_cluster__is_good_while_it_leads(struct scene *s)
+static void token_of_another_cluster__refused(struct scene *s)
 {
-    pgk_token token;
+    pgk_ha *here;
+    struct deposed e = lead_elsewhere(s, &here);
+    int64_t number = -1;
     pgk_uuid job = job_of(1);
-    scene_lead(s, scene_open_with(s, "high-availability.cluster-id", s->elsewhere, NULL), &token);
-    pgk_job_registry *registry = scene_registry(s, scene_open(s), &token);
+    pgk_job_graphs *graphs = NULL;
+    pgk_job_result result = result_of(1);
+    refuses(s, here, &e.token);
+    WORKS(s, pgk_ha_job_graphs(here, &e.token, &graphs, &s->err));
+    FAILS(s, PGK_ERR_FENCED, pgk_job_graphs_start(graphs, NULL, &s->err));
+    pgk_job_graphs_free(graphs);
+    FAILS(s, PGK_ERR_FENCED,
+          pgk_job_results_create_dirty(scene_results(s, here, &e.token), &result, &s->err));
+    FAILS(s, PGK_ERR_FENCED,
+          pgk_checkpoint_counter_get_and_increment(scene_counter(s, here, &e.token), &number,
+                                                   &s->err));
+    FAILS(s, PGK_ERR_FENCED, pgk_ha_cleanup_job(here, &e.token, &job, NULL, &s->err));
+    FAILS(s, PGK_ERR_FENCED, pgk_ha_cleanup_all(here, &e.token, NULL, &s->err));
+    assert_int_equal(number, -1);
+}
+
+static void token_of_another_cluster__no_blob_is_stored(struct scene *s)
+{
+    pgk_ha *here;
+    pgk_blob_key key;
+    struct deposed e = lead_elsewhere(s, &here);
+    WORKS(s, pgk_blob_key_new_buffer(PGK_BLOB_PERMANENT, "new", 3, &key, &s->err));
+    FAILS(s, PGK_ERR_FENCED,
+          pgk_blobs_put_buffer(scene_blobs(s, here, &e.token), NULL, &key, "new", 3, &s->err));
+    assert_false(blob_exists(s, scene_blobs(s, here, PGK_UNFENCED), 0, &key));
+}
+
+static void token_refused_in_another_cluster__still_good_in_its_own(struct scene *s)
+{
+    pgk_ha *here;
+    pgk_uuid job = job_of(1);
+    struct deposed e = lead_elsewhere(s, &here);
+    pgk_job_registry *registry = scene_registry(s, e.ha, &e.token);
+    refuses(s, here, &e.token);
     WORKS(s, pgk_job_registry_set_running(registry, &job, &s->err));
+    assert_true(pgk_election_has_leadership(e.part->election, &e.token.session_id));
 }
 
 static void forged_epoch__refused(struct scene *s)
@@ -331,8 +368,9 @@ static const struct conformance_case cases[] = {
     CASE_NEEDS(present_token__every_store_works, FENCED),
     CASE_NEEDS(resigned__its_token_is_of_the_past, FENCED),
     CASE_NEEDS(closed_and_taken_over__its_token_is_of_the_past, FENCED),
-    CASE_NEEDS(token_of_another_cluster__refused, FENCED | BIT(FOREIGN)),
-    CASE_WITHOUT(without__token_of_another_cluster__is_good_while_it_leads, FOREIGN),
+    CASE_NEEDS(token_of_another_cluster__refused, FENCED),
+    CASE_NEEDS(token_of_another_cluster__no_blob_is_stored, FENCED | BIT(BLOBS)),
+    CASE_NEEDS(token_refused_in_another_cluster__still_good_in_its_own, FENCED),
     CASE_NEEDS(forged_epoch__refused, FENCED),
     CASE_NEEDS(groups__lose_their_tokens_apart, FENCED),
     CASE_NEEDS(token_in_another_handle__works_while_its_tenure_lasts, FENCED),

@@ -14,15 +14,10 @@ const struct declaration declarations[CAPABILITIES] = {
              "Followers are told the address of the configuration at once, also when nobody leads; "
              "confirming does nothing. Without one, job masters are at UNKNOWN and the others "
              "nowhere."},
-    [FENCES] = {.what = "refuses writes under the token of a former tenure",
+    [FENCES] = {.what =
+                    "refuses writes under the token of a former tenure, or of another cluster id",
                 .lacks[STANDALONE] =
                     "There is one tenure only, and its token, all zero, is good for ever."},
-    [FOREIGN] =
-        {.what = "refuses the token of a leader of another cluster id",
-         .lacks[POSTGRES] =
-             "The fence asks whether the token's tenure leads, in whatever cluster id of the "
-             "schema; a token belongs to the handles of its own.",
-         .lacks[STANDALONE] = "All tokens are the same."},
     [GRAPHS] = {.what = "stores job graphs, and tells listeners of them",
                 .lacks[STANDALONE] = "A graph is taken and forgotten: nothing is found or listed "
                                      "afterwards, and nothing told."},

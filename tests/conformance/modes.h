@@ -14,8 +14,7 @@ enum mode_id { POSTGRES, EMBEDDED, STANDALONE, MODES };
 enum capability {
     ELECTS,    /* one of several contenders leads, and may lose it */
     PUBLISHES, /* the address that the leader confirms is what followers are told */
-    FENCES,    /* the past is told from the present by tokens */
-    FOREIGN,   /* a token of another cluster id is known as such */
+    FENCES,    /* the past, and other cluster ids, are told from the present by tokens */
     GRAPHS,    /* the job graph store stores */
     BLOBS,     /* the blob store stores */
     SHARES,    /* handles of one cluster id see the same */

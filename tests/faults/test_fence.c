@@ -159,6 +159,25 @@ static void test_fence__epoch_lowered_or_row_deleted_by_hand__refused(void **sta
     check_ends(fixture, "");
 }
 
+/* As after a crash no epoch passes any more: a leader that went on would find each of its writes refused. */
+static void test_fence__tenure_gone_by_hand__leader_deposed_and_leads_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    struct process *a = contest_start(fixture, "a", NULL);
+    int64_t epoch = contest_granted(a);
+    static const char *const acts[] = {"TRUNCATE pgkeeper.tenure", "DELETE FROM pgkeeper.tenure"};
+    for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+        db_exec(fixture, "%s", acts[i]);
+        assert_int_equal(contest_revoked(a), epoch);
+        int64_t next = contest_granted(a);
+        assert_true(next > epoch);
+        epoch = next;
+        contest_write(a, "write", "PGK_OK");
+    }
+    check_ends(fixture, "fenced,fenced");
+    check_alternates(a);
+}
+
 /* Sends a statement and waits until the server says that it waits for a lock. */
 static void send_and_block(struct fixture *fixture, PGconn *conn, const char *statement)
 {
@@ -291,6 +310,53 @@ static void test_fence__acts_on_an_unentered_tenure__none_wait_in_a_circle(void 
 #undef OF_TENURE
 }
 
+static void answers(PGconn *conn, const char *expected)
+{
+    PGresult *result = PQgetResult(conn);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+        fail_msg("%s", PQresultErrorMessage(result));
+    }
+    assert_string_equal(PQgetvalue(result, 0, 0), expected);
+    PQclear(result);
+    finish(conn, "00000");
+}
+
+/* An early take-over takes the fence without the row, which it does not write. When it finds, once it has the group's
+ * lock, that it has to write it after all, because somebody has led meanwhile and died too soon, it must not wait for
+ * the row with the fence in its hands: a confirm of the dead that is on its way has the row, and wants the fence. */
+static void test_fence__somebody_led_while_a_take_over_waited__it_is_tried_again(void **state)
+{
+    static const char take_over[] = "SELECT t.outcome FROM pgkeeper.leadership l, "
+                                    "pgkeeper.take_over(l.id, 2, gen_random_uuid(),"
+                                    " 'immediate', 100, 300, 500, 400, 60000, true) t";
+    struct fixture *fixture = *state;
+    PGconn *waiter = db_connect(fixture->conninfo);
+    PGconn *late = db_connect(fixture->conninfo);
+    db_exec(fixture, "SELECT pgkeeper.enroll(1, '/again', 'master')");
+    db_exec(fixture,
+            "SELECT pgkeeper.take_over(id, 1, gen_random_uuid(), 'immediate', 100, 300, 500,"
+            " 400) FROM pgkeeper.leadership");
+    send_and_block(fixture, waiter, take_over);
+    /* As an early take-over leaves it. */
+    db_exec(fixture, "UPDATE pgkeeper.tenure"
+                     " SET epoch = epoch + 1, session_id = gen_random_uuid(), entered = false");
+    run(late, "BEGIN", "00000");
+    run(late, "SELECT FROM pgkeeper.leadership FOR UPDATE", "00000");
+    db_exec(fixture, "SELECT pg_advisory_unlock_all()");
+    db_wait(fixture, "t", WAIT_LONG_MS,
+            "SELECT state = 'idle' OR wait_event IN ('transactionid', 'tuple')"
+            " FROM pg_stat_activity WHERE pid = %d",
+            PQbackendPID(waiter));
+    run(late, "SELECT pgkeeper.fence(leadership_id, epoch) FROM pgkeeper.tenure", "00000");
+    run(late, "COMMIT", "00000");
+    answers(waiter, "busy");
+    assert_int_equal(PQsendQuery(waiter, take_over), 1);
+    answers(waiter, "taken");
+    assert_int_equal(db_int(fixture, "SELECT count(*) FROM pgkeeper.leader_history"), 3);
+    PQfinish(waiter);
+    PQfinish(late);
+}
+
 static void test_fence__leader_resigned__its_token_is_worthless(void **state)
 {
     struct fixture *fixture = *state;
@@ -316,8 +382,10 @@ int main(void)
         DB_TEST(test_fence__repeatable_read__refused_with_a_cure),
         DB_TEST(test_fence__epoch_raised_by_hand__leader_deposed_and_its_writes_refused),
         DB_TEST(test_fence__epoch_lowered_or_row_deleted_by_hand__refused),
+        DB_TEST(test_fence__tenure_gone_by_hand__leader_deposed_and_leads_anew),
         DB_TEST(test_fence__write_and_raise_in_each_order__old_epoch_never_commits_late),
         DB_TEST(test_fence__acts_on_an_unentered_tenure__none_wait_in_a_circle),
+        DB_TEST(test_fence__somebody_led_while_a_take_over_waited__it_is_tried_again),
         DB_TEST(test_fence__leader_resigned__its_token_is_worthless),
     };
     return cmocka_run_group_tests_name("fence", tests, fixture_group_setup, fixture_group_teardown);

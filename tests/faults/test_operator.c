@@ -66,20 +66,21 @@ static void test_operator__standby__is_told_from_its_primary(void **state)
             " FROM pg_stat_replication");
     expect(pair.fixture->conninfo, 0, doctor,
            SAYS("\nrecovery,ok,\"primary, timeline 1\"", "\nreplication,warn,\"asynchronous, 1 "));
-    /* The verbs want a primary; who insists is told where he is. */
-    expect(standby, 2, check, SAYS("CRITICAL: the database cannot be reached"));
-    expect(standby, 3, doctor, SAYS("\nconnection,fail,"));
+    /* The verbs want a primary. Those that say how things are look at a standby rather than at nothing. */
     expect(standby, 3, top, SAYS(""));
-    expect(standby, 3, metrics, SAYS("pgkeeper_up 0\n"));
-    setenv("PGTARGETSESSIONATTRS", "any", 1);
+    expect(standby, 3, WORDS("leaders"), SAYS(""));
     expect(
         standby, 2, check,
         SAYS("CRITICAL: this server is in recovery: locks and leaders are those of its primary"));
     expect(standby, 0, WORDS("status"), SAYS("verdict     CRITICAL: this server is in recovery"));
     expect(standby, 1, doctor,
            SAYS("\nrecovery,fail,\"in recovery: a standby", "\ndrift,ok,", "\nleaders,fail,"));
-    expect(standby, 0, top, SAYS("CRITICAL: this server is in recovery"));
     expect(standby, 0, metrics, SAYS("pgkeeper_server_in_recovery 1\n"));
+    setenv("PGTARGETSESSIONATTRS", "any", 1);
+    expect(standby, 0, top, SAYS("CRITICAL: this server is in recovery"));
+    setenv("PGTARGETSESSIONATTRS", "primary", 1); /* who insists has it so */
+    expect(standby, 2, check, SAYS("CRITICAL: the database cannot be reached"));
+    expect(standby, 3, doctor, SAYS("\nconnection,fail,"));
     unsetenv("PGTARGETSESSIONATTRS");
     /* Promoted: a primary like any other, and the leader of before is not here. */
     assert_int_equal(pgserver_promote(pair.standby, &err), PGK_OK);

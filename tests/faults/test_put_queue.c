@@ -318,6 +318,35 @@ static void test_put_queue__no_way_back_in_time__unknown_and_again_is_safe(void 
     close_scene(&s);
 }
 
+/* Each of those that were sent together looks for its own, at its own time: none waits for another's look. What the look
+ * reads, and the put does not, is locked. */
+static void test_put_queue__deposed_and_looks_take_long__they_look_side_by_side(void **state)
+{
+    struct fixture *fixture = *state;
+    pgk_ha *ha = handle_open(fixture, "chief", NULL);
+    struct leadership lead;
+    struct scene s;
+    lead_begin(&lead, ha);
+    open_scene(&s, state, "20 s", &lead.token);
+    warm(&s);
+    lose_answers(&s);
+    db_exec(fixture, "UPDATE pgkeeper.leadership SET epoch = epoch + 1");
+    PQclear(PQexec(s.holder, "BEGIN"));
+    PQclear(PQexec(s.holder, "LOCK pgkeeper.checkpoint IN ACCESS EXCLUSIVE MODE"));
+    proxy_reset_all(s.proxy);
+    proxy_cut(s.proxy, PROXY_PASS);
+    db_wait(fixture, "t", WAIT_LONG_MS,
+            "SELECT count(*) >= 3 FROM pg_locks WHERE relation = 'pgkeeper.checkpoint'::regclass"
+            " AND NOT granted");
+    PQclear(PQexec(s.holder, "COMMIT"));
+    join_all(&s);
+    check_statuses(&s, PGK_OK);
+    check_stored_once(&s);
+    close_scene(&s);
+    lead_end(&lead);
+    pgk_ha_free(ha);
+}
+
 /* Leadership passes on before they are sent again. One had met a graph that its store does not own: what is true of the
  * transaction is not true of that one. */
 static void
@@ -368,6 +397,7 @@ int main(void)
         DB_TEST(test_put_queue__cut_after_the_commit__each_is_known_to_be_done),
         DB_TEST(test_put_queue__one_is_replaced_before_it_is_sent_again__that_one_is_unknown),
         DB_TEST(test_put_queue__no_way_back_in_time__unknown_and_again_is_safe),
+        DB_TEST(test_put_queue__deposed_and_looks_take_long__they_look_side_by_side),
         DB_TEST(test_put_queue__deposed_before_they_are_sent_again__none_claims_what_it_did_not_do),
     };
     return cmocka_run_group_tests_name("put_queue", tests, fixture_group_setup,

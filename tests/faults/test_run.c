@@ -176,6 +176,25 @@ static void test_run__guard_killed__command_is_gone_and_125(void **state)
     check_why(fixture, "resigned");
 }
 
+/* The owner of the schema is no superuser, as it should be: it may not end what a superuser left open. */
+static void test_run__fence_held_by_a_superuser__standby_says_so_and_goes_on(void **state)
+{
+    struct fixture *fixture = *state;
+    struct process *leader;
+    struct process *standby;
+
+    db_exec(fixture, "DROP ROLE IF EXISTS plain_owner; CREATE ROLE plain_owner;"
+                     " GRANT USAGE ON SCHEMA pgkeeper TO plain_owner;"
+                     " GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgkeeper TO plain_owner;"
+                     " ALTER FUNCTION pgkeeper.clear_fence(integer) OWNER TO plain_owner");
+    start_pair(fixture, "", &leader, &standby);
+    db_exec(fixture, "BEGIN; SELECT pgkeeper.fence(id, epoch) FROM pgkeeper.leadership");
+    process_kill(leader);
+    WAIT_UNTIL(log_count(fixture, "holds up the take-over") > 1, WAIT_LONG_MS); /* tried again */
+    db_exec(fixture, "ROLLBACK");
+    runner_up(standby, NULL);
+}
+
 static void test_run__command_stopped_and_leadership_lost__it_is_ended(void **state)
 {
     struct fixture *fixture = *state;
@@ -253,6 +272,7 @@ int main(void)
         TEST(test_run__wrapper_killed__nothing_of_it_is_left),
         TEST(test_run__wrapper_stopped__command_ends_without_it),
         TEST(test_run__guard_killed__command_is_gone_and_125),
+        TEST(test_run__fence_held_by_a_superuser__standby_says_so_and_goes_on),
         TEST(test_run__command_stopped_and_leadership_lost__it_is_ended),
         TEST(test_run__leadership_lost_as_the_command_starts__it_is_ended),
     };

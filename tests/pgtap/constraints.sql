@@ -1,6 +1,6 @@
 -- Tables, views, functions and triggers are what their comments say; each constraint refuses what it is for.
 BEGIN;
-SELECT plan(70);
+SELECT plan(71);
 
 SELECT tables_are(current_schema(), ARRAY['schema_meta', 'schema_history', 'member', 'leadership', 'tenure', 'leader', 'leader_history', 'event',
     'job_store', 'job_graph', 'job_result', 'job_status', 'checkpoint', 'checkpoint_counter', 'applied_write',
@@ -11,7 +11,7 @@ SELECT functions_are(current_schema(), ARRAY[
     'announce', 'announce_change', 'announce_tenure', 'await_leadership', 'be_durable', 'channel', 'clear_fence', 'confirm', 'enroll', 'enter_tenure', 'epoch_text',
     'fence', 'find_leadership', 'guard_leadership', 'guard_tenure', 'is_alive', 'is_held', 'join_member', 'kick', 'listen', 'lock_class', 'rehearse', 'release', 'report_end', 'request_handover',
     'take_over', 'unentered_tenures', 'watch_member', 'withdraw', 'withdraw_member',
-    'announce_graph', 'claim_graphs', 'cleanup_cluster', 'cleanup_job', 'job_hex', 'live_owners', 'live_tenures', 'may_write', 'note_by_hand', 'note_write', 'tenure_is_live',
+    'announce_graph', 'claim_graphs', 'cleanup_cluster', 'cleanup_job', 'job_hex', 'live_owners', 'live_tenures', 'may_write', 'note_member', 'note_by_hand', 'note_write', 'tenure_is_live',
     'blob_begin', 'blob_compress_fast', 'blob_leave', 'blob_mark', 'blob_object_new', 'blob_object_size', 'blob_object_unlink', 'blob_object_cut', 'blob_sweep_one',
     'blob_orphans', 'blob_place', 'blob_publish', 'blob_publish_all', 'blob_read', 'blob_remove', 'blob_remove_job',
     'blob_remove_orphans', 'blob_store', 'blob_sweep', 'blob_write', 'blob_writing', 'cleanup_cluster_rows', 'cleanup_job_rows',
@@ -43,7 +43,7 @@ SELECT is(prosecdef, true, proname || ' is SECURITY DEFINER') FROM pg_proc
  WHERE pronamespace = quote_ident(current_schema())::regnamespace
    AND proname = ANY ('{take_over,release,confirm,withdraw,fence,join_member,enroll,request_handover,kick}'::text[]) ORDER BY proname;
 SELECT is(provolatile, 'v', 'fence is VOLATILE: its comparison has a snapshot of its own') FROM pg_proc
- WHERE oid = 'fence(integer,bigint)'::regprocedure;
+ WHERE oid = 'fence(integer,bigint,text)'::regprocedure;
 
 -- refuses(statement, constraint): a check_violation, unique_violation ... that names the constraint.
 CREATE FUNCTION pg_temp.refuses(statement text, wanted text) RETURNS text LANGUAGE plpgsql AS $$
@@ -68,10 +68,11 @@ INSERT INTO member (incarnation, cluster_id, name, backend_pid, client_version)
 VALUES ('00000000-0000-4000-8000-000000000001', 'c', 'm', 1, 'test');
 INSERT INTO leadership (cluster_id, group_name) VALUES ('c', 'g');
 SELECT is(relpersistence, 'u', 'tenure is unlogged: a crash of the server empties it') FROM pg_class WHERE oid = 'tenure'::regclass;
-INSERT INTO tenure VALUES (-1, 5, gen_random_uuid(), 1, now(), now(), 'immediate', 1, 1, 1, 1, true);
+INSERT INTO tenure VALUES (-1, 'c', 5, gen_random_uuid(), 1, now(), now(), 'immediate', 1, 1, 1, 1, true);
 SELECT pg_temp.refuses('UPDATE tenure SET session_id = NULL, entered = false', 'tenure_of_nobody_is_entered');
 SELECT throws_ok('UPDATE tenure SET epoch = epoch - 1', '23514', NULL, 'the epoch of a tenure never falls');
 SELECT throws_ok('UPDATE tenure SET leadership_id = -2', '23514', NULL, 'nor does it become another group''s');
+SELECT throws_ok($$UPDATE tenure SET cluster_id = 'd'$$, '23514', NULL, 'nor another cluster''s');
 SELECT pg_temp.refuses($$INSERT INTO member (incarnation, cluster_id, name, backend_pid, client_version)
     VALUES ('00000000-0000-4000-8000-000000000001', 'c', 'm', 1, 'test')$$, 'member_incarnation_is_unique');
 SELECT pg_temp.refuses($$UPDATE member SET cluster_id = ''$$, 'member_cluster_id_is_1_to_200_bytes');

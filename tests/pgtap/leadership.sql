@@ -1,6 +1,6 @@
 -- One tenure after the other in one session: epochs, fence, guards against acts by hand.
 BEGIN;
-SELECT plan(24);
+SELECT plan(27);
 
 SELECT member_id AS a FROM join_member(gen_random_uuid(), 'c1', 'a', 'test') \gset
 SELECT member_id AS b FROM join_member(gen_random_uuid(), 'c1', 'b', 'test') \gset
@@ -18,6 +18,10 @@ SELECT is((SELECT outcome FROM take_over(-1, :a, :'s1', 'exclusive', 100, 300, 5
 SELECT ok(fence(:id, :e1), 'the present epoch passes the fence');
 SELECT throws_ok(format('SELECT fence(%s, %s)', :id, :e1 - 1), 'PK001', NULL, 'a former epoch does not');
 SELECT throws_ok(format('SELECT fence(%s, %s)', :id, :e1 + 1), 'PK001', NULL, 'nor does a future one');
+SELECT ok(fence(:id, :e1, 'c1') AND fence(:id, :e1, NULL), 'it does where its cluster id is named');
+SELECT throws_ok(format('SELECT fence(%s, %s, ''c2'')', :id, :e1), 'PK001',
+    format('fenced: leadership %s is of cluster id "c1", not of "c2"', :id), 'and not where another one is');
+SELECT throws_matching(format('SELECT fence(%s, %s, ''c1'')', :id, :e1 - 1), 'has passed on', 'a former epoch does not there either');
 
 SELECT is(confirm(:id, :e1, :'s1', 'dispatcher', 'a:1'), 'done', 'an address is published');
 SELECT throws_ok(format('SELECT confirm(%s, %s, %L, %L, %L)', :id, :e1, :'s2', 'dispatcher', 'b:1'), 'PK001', NULL,

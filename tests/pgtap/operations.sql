@@ -1,6 +1,6 @@
 -- What operators do by SQL: pauses, hand-over by name, purges, the audit of whole tables.
 BEGIN;
-SELECT plan(38);
+SELECT plan(44);
 
 SELECT member_id AS a FROM join_member(gen_random_uuid(), 'c1', 'a', 'test') \gset
 SELECT enroll(:a, 'c1', 'master') AS id, enroll(:a, 'c2', 'master') AS other \gset
@@ -64,6 +64,21 @@ SELECT results_eq($$SELECT act, by_hand, detail ->> 'rows' FROM event WHERE clus
     $$VALUES ('delete event', true, '1')$$, 'who empties the audit is in it');
 TRUNCATE checkpoint;
 SELECT is((SELECT count(*) FROM event WHERE act = 'truncate checkpoint' AND by_hand AND cluster_id = '*'), 1::bigint, 'a truncate is audited');
+
+-- Members: not one that is connected, by its own session's lock.
+SELECT throws_ok(format('DELETE FROM member WHERE id = %s', :a), '55000', NULL, 'the row of a living member stays');
+INSERT INTO member (incarnation, cluster_id, name, backend_pid, client_version) VALUES (gen_random_uuid(), 'c1', 'gone', 1, 'test');
+DELETE FROM member WHERE name = 'gone';
+SELECT results_eq($$SELECT subject, by_hand FROM event WHERE act = 'delete member'$$, $$VALUES ('gone', true)$$, 'that of another may go, and is audited');
+SELECT member_id FROM join_member(gen_random_uuid(), 'c1', 'b', 'test');
+SELECT is((SELECT count(*) FROM event WHERE act = 'delete member'), 1::bigint, 'what pgkeeper removes itself is not by hand');
+
+-- The history and the audit rewritten.
+UPDATE leader_history SET end_detail = 'rewritten' WHERE cluster_id = 'c1';
+SELECT isnt_empty($$SELECT FROM event WHERE act = 'update leader_history' AND by_hand AND cluster_id = 'c1'$$, 'history that is rewritten is audited');
+UPDATE event SET role_name = 'nobody' WHERE act = 'delete member';
+SELECT results_eq($$SELECT cluster_id, by_hand, role_name = session_user FROM event WHERE act = 'update event'$$, $$VALUES ('c1', true, true)$$, 'so is the audit itself');
+SELECT is((SELECT count(*) FROM event WHERE by_hand AND act = 'update leader_history' AND cluster_id = 'c1'), 1::bigint, 'and none of what went before was by hand');
 
 DELETE FROM tenure WHERE leadership_id = :id;
 SELECT results_eq($$SELECT subject, by_hand, detail #>> '{old,epoch}' FROM event WHERE act = 'delete tenure'$$, format($$VALUES ('master', true, %L)$$, :e2),

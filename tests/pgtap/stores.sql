@@ -141,7 +141,7 @@ INSERT INTO leader (cluster_id, component, group_name, epoch) SELECT 'l', c, c, 
 INSERT INTO leader (cluster_id, component, group_name, epoch) VALUES ('m', 'dispatcher', 'dispatcher', 1);
 INSERT INTO leadership (id, cluster_id, group_name, epoch, session_id, member_id, taken_at) OVERRIDING SYSTEM VALUE
 VALUES (1001, 'l', 'one', 7, gen_random_uuid(), 1, now());
-INSERT INTO tenure SELECT l.id, l.epoch, l.session_id, l.member_id, now(), now(), 'immediate', 1, 1, 1, 1, true
+INSERT INTO tenure SELECT l.id, l.cluster_id, l.epoch, l.session_id, l.member_id, now(), now(), 'immediate', 1, 1, 1, 1, true
   FROM leadership l WHERE l.id > 1000;
 INSERT INTO job_store (store_id, cluster_id, leadership_id, epoch) SELECT lpad(e::text, 32, '0')::uuid, 'l', 1001, e FROM generate_series(6, 7) e;
 INSERT INTO job_store (store_id, cluster_id, leadership_id, epoch) VALUES (lpad('1', 32, '0')::uuid, 'm', 1001, 6);

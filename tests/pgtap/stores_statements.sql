@@ -31,7 +31,7 @@
 \set recover `cat "$STATEMENTS/recovery/recover.sql"`
 \set settle `cat "$STATEMENTS/recovery/settle.sql"`
 BEGIN;
-SELECT plan(114);
+SELECT plan(145);
 PREPARE start AS :start; PREPARE stop AS :stop; PREPARE put AS :put; PREPARE put_many AS :put_many; PREPARE recover_graph AS :recover_graph;
 PREPARE recover_all AS :recover_all; PREPARE put_requirements AS :put_requirements; PREPARE release_graph AS :release_graph;
 PREPARE remove AS :remove; PREPARE create_dirty AS :create_dirty; PREPARE finish_job AS :finish_job;
@@ -56,17 +56,22 @@ BEGIN
     END LOOP;
     RETURN answer;
 END $$;
--- Two groups that lead, and this session holds their locks; a third whose tenure is over.
+-- Two groups that lead, and this session, which is of both members, holds their locks; a third whose tenure is over.
+INSERT INTO member (id, incarnation, cluster_id, name, backend_pid, client_version) OVERRIDING SYSTEM VALUE
+SELECT n, gen_random_uuid(), 'c', 'm' || n, pg_backend_pid(), 'test' FROM generate_series(1, 2) n;
 INSERT INTO leadership (id, cluster_id, group_name, epoch, session_id, member_id, taken_at) OVERRIDING SYSTEM VALUE
 VALUES (1001, 'c', 'one', 7, gen_random_uuid(), 1, now()), (1002, 'c', 'two', 9, gen_random_uuid(), 2, now());
-INSERT INTO tenure SELECT l.id, l.epoch, l.session_id, l.member_id, now(), now(), 'immediate', 1, 1, 1, 1, true
+INSERT INTO tenure SELECT l.id, l.cluster_id, l.epoch, l.session_id, l.member_id, now(), now(), 'immediate', 1, 1, 1, 1, true
   FROM leadership l WHERE l.id > 1000;
 SELECT pg_advisory_xact_lock(lock_class('leadership'), 1001), pg_advisory_xact_lock(lock_class('leadership'), 1002);
 
--- The fence, in every statement that writes.
+-- The fence, in every statement that writes: a former epoch, and the present one on what is another cluster's.
 CREATE FUNCTION pg_temp.fenced(call text) RETURNS SETOF text LANGUAGE sql AS $$
-    SELECT throws_ok('EXECUTE ' || call, 'PK001', NULL, 'fenced: ' || split_part(call, '(', 1)) $$;
-SELECT pg_temp.fenced(call) FROM unnest(ARRAY[
+    SELECT throws_ok(call, 'PK001', NULL, 'fenced: ' || split_part(call, '(', 1))
+    UNION ALL
+    SELECT throws_ok(replace(replace(call, '1001, 6', '1001, 7'), $q$'c'$q$, $q$'d'$q$), 'PK001',
+                     'fenced: leadership 1001 is of cluster id "c", not of "d"', 'foreign: ' || split_part(call, '(', 1)) $$;
+SELECT pg_temp.fenced('EXECUTE ' || call) FROM unnest(ARRAY[
     $$start(1001, 6, 'c', pg_temp.u(1), true)$$,
     $$put(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1), pg_temp.u(1), NULL, '\x01', sha256('x'))$$,
     $$put_many(1001, 6, 'c', ARRAY[pg_temp.u(1)], pg_temp.u(1), ARRAY[pg_temp.u(1)], '{}', ARRAY['\x01'::bytea], ARRAY[sha256('x')])$$,
@@ -87,14 +92,15 @@ SELECT pg_temp.fenced(call) FROM unnest(ARRAY[
     $$next_id(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1))$$,
     $$set_id(1001, 6, 'c', pg_temp.u(1), pg_temp.u(1), 5)$$,
     $$drop_id(1001, 6, 'c', pg_temp.u(1), pg_temp.u(90))$$]) call;
-SELECT throws_ok($$SELECT cleanup_job(1001, 6, 'c', pg_temp.u(1))$$, 'PK001', NULL, 'fenced: cleanup_job()');
-SELECT throws_ok($$SELECT cleanup_cluster(1001, 6, 'c')$$, 'PK001', NULL, 'fenced: cleanup_cluster()');
+SELECT pg_temp.fenced('SELECT ' || call) FROM unnest(ARRAY[
+    $$cleanup_job(1001, 6, 'c', pg_temp.u(1))$$, $$cleanup_cluster(1001, 6, 'c')$$]) call;
 SELECT throws_ok(format('SELECT %s', call), 'PK001', NULL, 'half a token: ' || call)
   FROM unnest(ARRAY['cleanup_job(NULL, 7, ''c'', pg_temp.u(1))', 'cleanup_job(1001, NULL, ''c'', pg_temp.u(1))',
                     'cleanup_cluster(NULL, 7, ''c'')', 'cleanup_cluster(1001, NULL, ''c'')']) call;
-SELECT throws_ok($$SELECT may_write(1001, NULL)$$, 'PK001', NULL, 'half a token does not pass');
-SELECT throws_ok($$SELECT may_write(NULL, 7)$$, 'PK001', NULL, 'nor does the other half');
-SELECT ok(may_write(1001, 7) AND may_write(NULL, NULL), 'a whole one does, and none');
+SELECT throws_ok($$SELECT may_write(1001, NULL, 'c')$$, 'PK001', NULL, 'half a token does not pass');
+SELECT throws_ok($$SELECT may_write(NULL, 7, 'c')$$, 'PK001', NULL, 'nor does the other half');
+SELECT throws_ok($$SELECT may_write(1001, 7, NULL)$$, 'PK001', NULL, 'nor a whole one for rows of nowhere');
+SELECT ok(may_write(1001, 7, 'c') AND may_write(NULL, NULL, 'c'), 'a whole one does, and none');
 
 -- Graphs. Stores: 1 and 2 of the group one, 3 of the group two.
 SELECT is(pg_temp.answers($$start(1001, 7, 'c', pg_temp.u(1), false)$$), 'done', 'start');
@@ -193,8 +199,8 @@ SELECT is((SELECT string_agg(checkpoint_id || ' ' || state, ', ' ORDER BY checkp
     '9 discarding, 10 retained, 11 completed, 12 completed', 'where they are');
 SELECT alike(pg_temp.answers($$heads('c', pg_temp.u(1))$$), E'11 checkpoint never_retained %\n12 checkpoint retain_on_failure %', 'heads ascend');
 SELECT alike(pg_temp.answers($$list_checkpoints('c', pg_temp.u(1), true)$$), '12 checkpoint retain_on_failure 5 7 % - p -', 'the latest');
-SELECT is(pg_temp.answers($$add(1001, 7, 'far', pg_temp.u(1), pg_temp.u(72), 1, 'checkpoint', 'never_retained', NULL, 'p', sha256('p'), 253402300799001, '{}', '{}')$$)
-    || pg_temp.answers($$create_dirty(1001, 7, 'far', pg_temp.u(1), pg_temp.u(73), 'FAILED', 'n', 253402300799001, 253402300799001, 9, NULL, NULL, NULL, 1)$$),
+SELECT is(pg_temp.answers($$add(NULL, NULL, 'far', pg_temp.u(1), pg_temp.u(72), 1, 'checkpoint', 'never_retained', NULL, 'p', sha256('p'), 253402300799001, '{}', '{}')$$)
+    || pg_temp.answers($$create_dirty(NULL, NULL, 'far', pg_temp.u(1), pg_temp.u(73), 'FAILED', 'n', 253402300799001, 253402300799001, 9, NULL, NULL, NULL, 1)$$),
     'done [] truedone', 'a far time');
 SELECT alike(pg_temp.answers($$list_checkpoints('far', pg_temp.u(1), true)$$), '% 253402300799001 %', 'comes back to the millisecond');
 SELECT alike(pg_temp.answers($$list_results('far', NULL, NULL)$$), '% 253402300799001 253402300799001 %', 'of a result too');
@@ -239,6 +245,12 @@ UPDATE job_graph SET created_in = '3', owners = '{}' WHERE cluster_id = 'c' AND 
 SELECT results_eq($$SELECT pg_temp.u(1) = ANY (live_owners('c', job_id)), live_owners('c', job_id) <@ live_owners, live_owners <@ live_owners('c', job_id)
                       FROM stat_jobs WHERE cluster_id = 'c' AND job_id IN (pg_temp.u(6), pg_temp.u(7)) ORDER BY job_id$$,
     $$VALUES (true, true, true), (false, true, true)$$, 'nor is it owned by the recovery');
+
+-- Blobs are fenced last, when something was written already: at the end here, because numbers of transactions are used up.
+SELECT pg_temp.fenced('SELECT ' || call) FROM (SELECT 'p-' || repeat('a', 40) || '-' || repeat('b', 32) AS key) k, LATERAL unnest(ARRAY[
+    format($$blob_store(1001, 6, 'c', pg_temp.u(1), %L, pg_temp.u(1), '\x01', decode(repeat('aa', 20), 'hex'), sha256('\x01'))$$, key),
+    $$blob_begin(1001, 6, 'c', pg_temp.u(1), false)$$, format($$blob_remove(1001, 6, 'c', pg_temp.u(1), %L)$$, key),
+    $$blob_remove_job(1001, 6, 'c', pg_temp.u(1), 10)$$]) call;
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -189,6 +189,43 @@ static void test_blob_damage__a_put_through_a_pooler__is_abandoned_after_ten_min
     assert_int_equal(objects_count(fixture), 0);
 }
 
+/* Somebody who has locked the numbers to come keeps a put from nothing but going on: it does not wait for him. */
+static void test_blob_damage__a_new_object_that_is_locked__is_refused_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+    PGconn *other = db_connect(fixture->conninfo);
+    db_exec(fixture, "SET search_path = pgkeeper, public");
+    db_exec(fixture, "SET lock_timeout = 0");
+    db_exec(fixture, "SET statement_timeout = '10 s'");
+    for (int bound = 0; bound < 2; bound++) {
+        char lock[320];
+        int64_t last = db_int(fixture, "SELECT lo_create(0)::bigint");
+        /* OIDs are given out one after another. */
+        snprintf(lock, sizeof(lock),
+                 "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.blob_loose'), "
+                 "i::bit(32)::integer)"
+                 " FROM generate_series(%lld::bigint, %lld::bigint) i",
+                 (long long)last + 1, (long long)last + 50);
+        PGresult *result = PQexec(other, lock);
+        assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+        PQclear(result);
+        assert_string_equal(db_try(fixture,
+                                   "SELECT blob_begin(NULL, NULL, 'c', gen_random_uuid(), %s)",
+                                   bound == 1 ? "true" : "false"),
+                            "55P03");
+        assert_int_equal(db_int(fixture, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+                                         " AND pid = pg_backend_pid()"),
+                         0);
+        assert_int_equal(loose_count(fixture), 0);
+        PQclear(PQexec(other, "SELECT pg_advisory_unlock_all()"));
+    }
+    PQfinish(other);
+    db_exec(fixture, "SELECT blob_begin(NULL, NULL, 'c', gen_random_uuid(), true)");
+    assert_int_equal(loose_count(fixture), 1);
+    db_exec(fixture, "SELECT pg_advisory_unlock_all()");
+    db_exec(fixture, "RESET ALL");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +233,7 @@ int main(void)
         DB_TEST(test_blob_damage__verify_all__reports_it_and_goes_on),
         DB_TEST(test_blob_damage__orphans__are_found_and_removed_and_no_other_object_is),
         DB_TEST(test_blob_damage__a_put_through_a_pooler__is_abandoned_after_ten_minutes),
+        DB_TEST(test_blob_damage__a_new_object_that_is_locked__is_refused_at_once),
     };
     return cmocka_run_group_tests_name("blob_damage", tests, fixture_group_setup,
                                        fixture_group_teardown);

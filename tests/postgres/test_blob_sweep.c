@@ -76,8 +76,9 @@ static void test_blob_sweep__larger_than_a_statement__goes_in_steps(void **state
     print_message("unlinked in %d ms, put in %d ms\n", unlink_ms, (int)put_ms);
     assert_true(put_ms < unlink_ms / 4);
     assert_int_equal(loose_count(fixture), 1); /* the small one has gone */
-    assert_int_equal(
-        db_int(fixture, "SELECT count(*) FROM pgkeeper.blob_loose WHERE size < %d", LARGE_MIB * (int)MIB), 1);
+    assert_int_equal(db_int(fixture, "SELECT count(*) FROM pgkeeper.blob_loose WHERE size < %d",
+                            LARGE_MIB * (int)MIB),
+                     1);
     STORE_WORKS(&err, pgk_blobs_remove_orphans(blobs, &removed, &err));
     assert_int_equal(removed, 1);
     assert_int_equal(loose_count(fixture), 0);

@@ -229,6 +229,33 @@ static void test_revoke__leader_contends_for_it_later__loses_its_group(void **st
 
 /* ------------------------------------------------------------------ arguments, callbacks */
 
+/* From then on a revoke of the component finds nobody who contends for it. */
+static void test_revoke__component_departs_from_its_group__its_address_goes_along(void **state)
+{
+    (void)state;
+    struct member *member = member_new(inproc_open("embedded", "departs", NULL));
+    struct member *client = member_new(inproc_open_client("embedded", "departs", NULL));
+    pgk_ha *ha = member->ha;
+    for (int i = 0; i < 2; i++) {
+        actor_confirms(&member->a[i], i == 0 ? "left" : "right");
+        actor_contend(&member->a[i], ha, i == 0 ? "left" : "right", NULL);
+        actor_follow(&client->a[i], client->ha, i == 0 ? "left" : "right");
+        ACTOR_WAIT(&client->a[i], TAPE_LEADER, 1);
+    }
+    pgk_election *leaving = member->a[0].election;
+    pthread_mutex_lock(&ha->lock);
+    ha->ops->depart(ha->backend, leaving->group->backend_group, &leaving->contending);
+    pthread_mutex_unlock(&ha->lock);
+    ACTOR_WAIT(&client->a[0], TAPE_NO_LEADER, 1);
+    assert_true(actor_leads(&member->a[1])); /* the group goes on, with its other address */
+    assert_int_equal(actor_count(&client->a[1], TAPE_NO_LEADER), 0);
+    pthread_mutex_lock(&ha->lock);
+    ha->ops->attend(ha->backend, leaving->group->backend_group, &leaving->contending);
+    pthread_mutex_unlock(&ha->lock);
+    member_free(member);
+    member_free(client);
+}
+
 static void test_control__bad_arguments__are_refused(void **state)
 {
     (void)state;
@@ -349,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_revoke__component_scope__that_component_alone),
         cmocka_unit_test(test_revoke__process_scope__the_whole_group_of_who_contends_for_it),
         cmocka_unit_test(test_revoke__leader_contends_for_it_later__loses_its_group),
+        cmocka_unit_test(test_revoke__component_departs_from_its_group__its_address_goes_along),
         cmocka_unit_test(test_control__bad_arguments__are_refused),
         cmocka_unit_test(test_control__inside_a_callback__revokes_and_grants),
         cmocka_unit_test(test_control__races_with_close__a_thousand_times),

@@ -192,7 +192,8 @@ static void test_elections__left_before_it_led__the_next_one_leads(void **state)
 /* ------------------------------------------------------------------ replacement */
 
 #define SLOTS 3
-#define REPLACEMENTS 30
+#define ROUNDS 30
+#define REPLACEMENTS (ROUNDS * SLOTS)
 
 /* What a follower was told: epochs never fall, and the address is that of the epoch. */
 static void check_follower(struct actor *follower, char addresses[][32])
@@ -227,7 +228,7 @@ static struct actor *leader_of(struct member *const *members)
     return NULL;
 }
 
-/* Each round one of three masters, mostly the leader, is replaced by a new one with a new address. */
+/* Each round all three masters, mostly the leader first, are replaced one by one by new ones with new addresses. */
 static void
 test_elections__slots_are_replaced__there_is_a_leader_and_never_an_old_address(void **state)
 {
@@ -235,6 +236,7 @@ test_elections__slots_are_replaced__there_is_a_leader_and_never_an_old_address(v
     /* By epoch, which counts the tenures of this cluster from 1: at most one more in each round. */
     static char by_epoch[REPLACEMENTS + 2][32];
     static char names[REPLACEMENTS + SLOTS][32];
+    int replaced[SLOTS] = {0};
     struct member *members[SLOTS];
     struct member *follower = member_new(inproc_open_client("embedded", "slots", NULL));
     actor_follow(&follower->a[0], follower->ha, COMPONENT);
@@ -244,27 +246,31 @@ test_elections__slots_are_replaced__there_is_a_leader_and_never_an_old_address(v
     for (int i = 0; i < SLOTS; i++) {
         members[i] = join("slots", names[i]);
     }
-    for (int round = 0; round < REPLACEMENTS; round++) {
+    int slot = 0;
+    for (int number = 0; number < REPLACEMENTS; number++) {
         struct actor *leader = NULL;
         WAIT_UNTIL((leader = leader_of(members)) != NULL && follows(&follower->a[0], leader),
                    WAIT_LONG_MS);
         struct tape_event grant = actor_last(leader, TAPE_GRANT);
         assert_in_range(grant.epoch, 1, REPLACEMENTS + 1);
         snprintf(by_epoch[grant.epoch], sizeof(by_epoch[0]), "%s", (const char *)leader->user);
-        int slot = round % SLOTS;
-        for (int i = 0; i < SLOTS && round % 4 != 0; i++) {
+        slot = (slot + 1) % SLOTS;
+        for (int i = 0; i < SLOTS && number % SLOTS == 0 && number % 4 != 0; i++) {
             slot = leader == &members[i]->a[0] ? i : slot;
         }
         member_free(members[slot]);
-        members[slot] = join("slots", names[SLOTS + round]);
+        members[slot] = join("slots", names[SLOTS + number]);
+        replaced[slot]++;
     }
     struct actor *leader = NULL;
     WAIT_UNTIL((leader = leader_of(members)) != NULL && follows(&follower->a[0], leader),
                WAIT_LONG_MS);
-    snprintf(by_epoch[actor_last(leader, TAPE_GRANT).epoch], sizeof(by_epoch[0]), "%s",
-             (const char *)leader->user);
+    int64_t epoch = actor_last(leader, TAPE_GRANT).epoch;
+    assert_in_range(epoch, ROUNDS + 1, REPLACEMENTS + 1); /* each round has replaced the leader */
+    snprintf(by_epoch[epoch], sizeof(by_epoch[0]), "%s", (const char *)leader->user);
     check_follower(&follower->a[0], by_epoch);
     for (int i = 0; i < SLOTS; i++) {
+        assert_int_equal(replaced[i], ROUNDS);
         member_free(members[i]);
     }
     WAIT_UNTIL(actor_count(&follower->a[0], TAPE_NO_LEADER) > 0, WAIT_LONG_MS);

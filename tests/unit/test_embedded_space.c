@@ -8,7 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backend/embedded/shelf.h"
 #include "inproc.h"
+#include "services/handle.h"
 
 #define COMPONENT PGK_COMPONENT_DISPATCHER
 #define FORKS 20
@@ -165,26 +167,25 @@ static void be_child(const struct member *member, const pgk_uuid *session_id,
     _exit(0);
 }
 
+#ifndef PGK_TEST_SANITIZED
 static atomic_bool stop;
 
 /* Keeps the locks of the cluster busy while the process is forked. And the allocator's, so not under the sanitizers,
- * whose own stays locked in the child. */
+ * whose own stays locked in the child; and so does their list of threads when one of these begins or ends. */
 static void *disturb(void *user)
 {
     (void)user;
-#ifndef PGK_TEST_SANITIZED
     while (!atomic_load(&stop)) {
         pgk_embedded_revoke("forked", "disturbance", NULL);
         pgk_embedded_grant("forked", "disturbance", NULL);
     }
-#endif
     return NULL;
 }
+#endif
 
 static void test_fork__child__has_nothing_of_the_parents_and_can_have_its_own(void **state)
 {
     (void)state;
-    pthread_t thread;
     pgk_config *config = NULL;
     struct member *member = join("forked");
     struct actor *a = &member->a[0];
@@ -195,7 +196,10 @@ static void test_fork__child__has_nothing_of_the_parents_and_can_have_its_own(vo
     assert_int_equal(pgk_config_set(config, "high-availability.type", "embedded", NULL), PGK_OK);
     assert_int_equal(pgk_config_set(config, "high-availability.cluster-id", "forked", NULL),
                      PGK_OK);
+#ifndef PGK_TEST_SANITIZED
+    pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, disturb, NULL), 0);
+#endif
     for (int i = 0; i < FORKS; i++) {
         pid_t child = fork();
         int status = 0;
@@ -207,8 +211,10 @@ static void test_fork__child__has_nothing_of_the_parents_and_can_have_its_own(vo
         assert_true(WIFEXITED(status));
         assert_int_equal(WEXITSTATUS(status), 0);
     }
+#ifndef PGK_TEST_SANITIZED
     atomic_store(&stop, true);
     pthread_join(thread, NULL);
+#endif
     assert_true(actor_leads(a)); /* nothing has come of it here */
     assert_int_equal(actor_count(a, TAPE_REVOKE), 0);
     pgk_config_free(config);
@@ -224,6 +230,51 @@ static void *come_and_go(void *user)
         member_free(join(cluster_id));
     }
     return NULL;
+}
+
+#define METADATA_BYTES 4096
+
+/* Of all checkpoints of a job, of whatever state. */
+static size_t bytes_of_checkpoints(pgk_ha *ha, const pgk_uuid *job_id)
+{
+    const struct job *job = shelf_find(shelf_read(ha->backend), job_id);
+    size_t bytes = 0;
+    for (size_t i = 0; job != NULL && i < job->checkpoints.count; i++) {
+        const struct parcel *content = job->checkpoints.entries[i].content;
+        bytes += content != NULL ? content->length : 0;
+    }
+    shelf_unlock(ha->backend);
+    return bytes;
+}
+
+/* What is retained is the user's. Its id is kept, so that it is not added again, but not its bytes. */
+static void test_space__retained_checkpoints__leave_no_bytes_in_memory(void **state)
+{
+    (void)state;
+    static char metadata[METADATA_BYTES];
+    pgk_checkpoints_options options = {.size = sizeof(options), .max_retained = 1};
+    pgk_checkpoint checkpoint = {.size = sizeof(checkpoint),
+                                 .kind = PGK_SAVEPOINT,
+                                 .retention = PGK_RETAIN_ON_FAILURE,
+                                 .metadata = metadata,
+                                 .metadata_bytes = sizeof(metadata)};
+    pgk_ha *ha = inproc_open("embedded", "retained", NULL);
+    pgk_checkpoints *store = NULL;
+    pgk_uuid_new(&options.job_id);
+    assert_int_equal(pgk_ha_checkpoints(ha, PGK_UNFENCED, &options, &store, NULL), PGK_OK);
+    /* Each savepoint is retained when the next one comes. */
+    for (checkpoint.checkpoint_id = 1; checkpoint.checkpoint_id <= 20; checkpoint.checkpoint_id++) {
+        assert_int_equal(pgk_checkpoints_add(store, &checkpoint, NULL), PGK_OK);
+    }
+    assert_int_equal(bytes_of_checkpoints(ha, &options.job_id), METADATA_BYTES);
+    /* The last one, of the other kind, when the job fails. */
+    checkpoint.kind = PGK_CHECKPOINT;
+    assert_int_equal(pgk_checkpoints_add(store, &checkpoint, NULL), PGK_OK);
+    assert_int_equal(bytes_of_checkpoints(ha, &options.job_id), METADATA_BYTES);
+    assert_int_equal(pgk_checkpoints_shutdown(store, PGK_JOB_FAILED, NULL), PGK_OK);
+    assert_int_equal(bytes_of_checkpoints(ha, &options.job_id), 0);
+    pgk_checkpoints_free(store);
+    pgk_ha_free(ha);
 }
 
 /* Handles of the same and of other cluster ids, opened and closed by several threads at once. */
@@ -251,6 +302,7 @@ int main(void)
         cmocka_unit_test(test_space__another_handle_open__all_is_there),
         cmocka_unit_test(test_space__kept__all_is_there_until_it_is_let_go),
         cmocka_unit_test(test_space__kept__what_is_revoked_stays_so),
+        cmocka_unit_test(test_space__retained_checkpoints__leave_no_bytes_in_memory),
         cmocka_unit_test(test_fork__child__has_nothing_of_the_parents_and_can_have_its_own),
         cmocka_unit_test(test_space__opened_and_closed_by_many_threads__none_is_lost),
     };

@@ -135,6 +135,50 @@ static void test_async__manual_dispatch__completes_in_dispatch_only(void **state
     stage_close(&s);
 }
 
+/* Clean-ups, each begun in the completion of the one before it. */
+struct chain {
+    struct stage s;
+    struct completed c[6];
+};
+
+static bool has_ended(pgk_ha *ha)
+{
+    pthread_mutex_lock(&ha->lock);
+    bool due = async_is_due(ha);
+    pthread_mutex_unlock(&ha->lock);
+    return due;
+}
+
+static void begin_next(struct completed *completed)
+{
+    struct chain *chain = completed->user;
+    if (completed < &chain->c[5]) {
+        clean_up(&chain->s, PGK_UNFENCED, completed + 1);
+        WAIT_UNTIL(has_ended(chain->s.ha), WAIT_LONG_MS);
+    }
+}
+
+static void test_async__manual_dispatch__leaves_what_its_completions_begin(void **state)
+{
+    (void)state;
+    struct chain chain = {0};
+    stage_open(&chain.s, stage_manual);
+    struct pollfd poller = {.fd = pgk_ha_fd(chain.s.ha), .events = POLLIN};
+    for (int i = 0; i < 6; i++) {
+        chain.c[i].hook = begin_next;
+        chain.c[i].user = &chain;
+    }
+    clean_up(&chain.s, PGK_UNFENCED, &chain.c[0]);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(poll(&poller, 1, WAIT_LONG_MS), 1);
+        assert_int_equal(pgk_ha_dispatch(chain.s.ha, NULL), PGK_OK);
+        completed_expect(&chain.c[i], PGK_OK);
+        assert_true(i == 5 || completed_times(&chain.c[i + 1]) == 0);
+    }
+    assert_int_equal(poll(&poller, 1, 0), 0);
+    stage_close(&chain.s);
+}
+
 static void test_async__manual_dispatch_closed__completes_in_close(void **state)
 {
     (void)state;
@@ -252,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_async__wrong_arguments__refused_without_a_completion),
         cmocka_unit_test(test_async__thread_dispatch__completes_once_on_the_notifier),
         cmocka_unit_test(test_async__manual_dispatch__completes_in_dispatch_only),
+        cmocka_unit_test(test_async__manual_dispatch__leaves_what_its_completions_begin),
         cmocka_unit_test(test_async__manual_dispatch_closed__completes_in_close),
         cmocka_unit_test(test_async__faults_that_pass__tried_with_the_delay_between),
         cmocka_unit_test(test_async__fault_passes__done),

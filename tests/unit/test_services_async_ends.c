@@ -316,6 +316,48 @@ static void test_ends__election_closed_in_a_completion__others_complete_inside(v
     stage_close(&scene.s);
 }
 
+static atomic_bool closed_other;
+
+static void *close_other(void *user)
+{
+    struct scene *scene = user;
+    pgk_election_close(scene->s.a[1].election, NULL);
+    atomic_store(&closed_other, true);
+    return NULL;
+}
+
+/* The next election would have the memory of the one that is freed, were that given back at once. Its close, on
+ * another thread, must not wait for this completion: which waits for it. */
+static void free_and_close_another(struct completed *completed)
+{
+    struct scene *scene = completed->user;
+    pthread_t closer;
+    pgk_election_free(scene->s.a[0].election);
+    scene->s.a[0].election = NULL;
+    assert_int_equal(pgk_ha_election(scene->s.ha, "b", &scene->s.a[1].election, NULL), PGK_OK);
+    assert_int_equal(pthread_create(&closer, NULL, close_other, scene), 0);
+    WAIT_UNTIL(atomic_load(&closed_other), WAIT_LONG_MS);
+    pthread_join(closer, NULL);
+}
+
+static void test_ends__election_freed_in_its_completion__another_is_not_taken_for_it(void **state)
+{
+    (void)state;
+    struct scene scene;
+    /* By hand, so that memory is freed and taken again by one thread. */
+    scene_open(&scene, stage_manual);
+    assert_int_equal(pgk_ha_dispatch(scene.s.ha, NULL), PGK_OK); /* the grant */
+    atomic_store(&closed_other, false);
+    scene.c[0].hook = free_and_close_another;
+    confirm(&scene, "here", 0);
+    while (completed_times(&scene.c[0]) == 0) {
+        assert_int_equal(pgk_ha_dispatch(scene.s.ha, NULL), PGK_OK);
+        wait_pause_ms(1);
+    }
+    completed_expect(&scene.c[0], PGK_OK);
+    stage_close(&scene.s);
+}
+
 static void close_handle_inside(struct completed *completed)
 {
     struct scene *scene = completed->user;
@@ -398,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_ends__election_closed_while_a_completion_runs__waits_for_it),
         cmocka_unit_test(test_ends__next_begun_in_a_completion__completes_after_it),
         cmocka_unit_test(test_ends__election_closed_in_a_completion__others_complete_inside),
+        cmocka_unit_test(test_ends__election_freed_in_its_completion__another_is_not_taken_for_it),
         cmocka_unit_test(test_ends__handle_closed_in_a_completion__others_complete_inside),
         cmocka_unit_test(test_ends__handle_freed_in_a_completion__nothing_is_left),
     };

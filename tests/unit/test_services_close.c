@@ -263,6 +263,40 @@ static void test_callback__closes_handle_that_another_thread_closes__both_return
     stage_close(&s);
 }
 
+static void free_while_it_is_closed(struct actor *actor)
+{
+    pgk_election_free(actor->election);
+    actor->election = NULL;
+}
+
+static int references(pgk_ha *ha)
+{
+    pthread_mutex_lock(&ha->lock);
+    int refs = ha->refs;
+    pthread_mutex_unlock(&ha->lock);
+    return refs;
+}
+
+/* The revoke that the close waits for frees the election: with the close the memory goes, and what it held. */
+static void test_close__freed_in_the_callback_that_it_waits_for__nothing_is_left(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_open(&s, NULL);
+    int before = references(s.ha);
+    stage_contend(&s, 0);
+    pgk_election *election = s.a[0].election;
+    s.a[0].hook = free_while_it_is_closed;
+    s.a[0].hook_kind = TAPE_REVOKE;
+    stage_lead(&s);
+    STAGE_WAIT(&s, 0, TAPE_GRANT, 1);
+    assert_int_equal(references(s.ha), before + 1);
+    assert_int_equal(pgk_election_close(election, NULL), PGK_OK);
+    assert_int_equal(atomic_load(&s.a[0].hooks_done), 1);
+    WAIT_UNTIL(references(s.ha) == before, WAIT_LONG_MS); /* when the notifier has let it go, too */
+    stage_close(&s);
+}
+
 static void test_handle_close__backend_fails__all_closed_and_reported_once(void **state)
 {
     (void)state;
@@ -371,6 +405,7 @@ int main(void)
         cmocka_unit_test(test_callback__grant_closes_handle__revokes_are_delivered_inside),
         cmocka_unit_test(test_callback__revoke_closes_its_election__group_is_left_after_it),
         cmocka_unit_test(test_callback__closes_handle_that_another_thread_closes__both_return),
+        cmocka_unit_test(test_close__freed_in_the_callback_that_it_waits_for__nothing_is_left),
         cmocka_unit_test(test_handle_close__backend_fails__all_closed_and_reported_once),
         cmocka_unit_test(test_handle_free__elections_outlive_it__closed_objects),
         cmocka_unit_test(test_fork__child_uses_the_handle__illegal_state_and_parent_unharmed),

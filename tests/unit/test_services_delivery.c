@@ -20,6 +20,38 @@ static bool readable(int descriptor)
     return poll(&poller, 1, 0) == 1;
 }
 
+static struct backend *backend_of_hook;
+
+/* A callback that causes the next one. */
+static void see_the_next(struct actor *actor)
+{
+    int64_t epoch = actor_count(actor, TAPE_LEADER) + 1;
+    if (epoch < 100) {
+        script_see(backend_of_hook, "x", (int)epoch, epoch, "there");
+    }
+}
+
+static void test_dispatch__callbacks_that_cause_the_next__one_at_a_time(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_open(&s, stage_manual);
+    stage_follow(&s, 0, "x");
+    s.a[0].hook = see_the_next;
+    s.a[0].hook_kind = TAPE_LEADER;
+    backend_of_hook = s.backend;
+    script_see(s.backend, "x", 1, 1, "here");
+    for (int i = 1; i <= 3; i++) {
+        assert_true(readable(pgk_ha_fd(s.ha)));
+        dispatch(&s);
+        assert_int_equal(actor_count(&s.a[0], TAPE_LEADER), i);
+    }
+    s.a[0].hook = NULL;
+    dispatch(&s);
+    assert_false(readable(pgk_ha_fd(s.ha)));
+    stage_close(&s);
+}
+
 static void test_election__tenure_begins_and_ends__grant_then_revoke(void **state)
 {
     (void)state;
@@ -373,6 +405,7 @@ static void test_retriever__two_of_one_component_and_stop__each_by_itself(void *
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dispatch__callbacks_that_cause_the_next__one_at_a_time),
         cmocka_unit_test(test_election__tenure_begins_and_ends__grant_then_revoke),
         cmocka_unit_test(test_election__tenure_over_before_its_turn__grant_is_dropped),
         cmocka_unit_test(test_election__deadline_passed_before_its_turn__grant_is_dropped),

@@ -5,7 +5,10 @@
 
 #include <stdlib.h>
 
+#include "backend/embedded/shelf.h"
+#include "completions.h"
 #include "inproc.h"
+#include "services/handle.h"
 
 #define DISPATCHER PGK_COMPONENT_DISPATCHER
 #define REST PGK_COMPONENT_REST_ENDPOINT
@@ -211,6 +214,44 @@ static void test_standalone__default_token__opens_stores_here_and_nowhere_else(v
     member_free(member);
 }
 
+static int under_way(pgk_ha *ha)
+{
+    int count = 0;
+    pthread_mutex_lock(&ha->lock);
+    for (int i = 0; i < ASYNC_THREADS; i++) {
+        count += ha->async.running[i] != NULL;
+    }
+    pthread_mutex_unlock(&ha->lock);
+    return count;
+}
+
+/* All groups have one token here, which is good until the last of them is left. */
+static void test_standalone__one_of_two_groups_closed__clean_ups_go_on(void **state)
+{
+    (void)state;
+    struct member *member = member_new(inproc_open("standalone", "/default", NULL));
+    pgk_ha *ha = member->ha;
+    struct completed c[ASYNC_CLEANUPS + 1] = {{0}};
+    pgk_token token;
+    pgk_uuid job_id;
+    pgk_uuid_new(&job_id);
+    actor_contend(&member->a[0], ha, DISPATCHER, "left");
+    actor_contend(&member->a[1], ha, REST, "right");
+    assert_int_equal(pgk_election_token(member->a[0].election, &token, NULL), PGK_OK);
+    shelf_read(ha->backend); /* holds up all clean-ups, and one waits for these */
+    for (int i = 0; i <= ASYNC_CLEANUPS; i++) {
+        assert_int_equal(pgk_ha_cleanup_job_async(ha, &token, &job_id, completed_done, &c[i], NULL),
+                         PGK_OK);
+    }
+    WAIT_UNTIL(under_way(ha) == ASYNC_CLEANUPS, WAIT_LONG_MS);
+    assert_int_equal(pgk_election_close(member->a[1].election, NULL), PGK_OK);
+    shelf_unlock(ha->backend);
+    for (int i = 0; i <= ASYNC_CLEANUPS; i++) {
+        completed_expect(&c[i], PGK_OK);
+    }
+    member_free(member);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +262,7 @@ int main(void)
         cmocka_unit_test(test_standalone__retrievers__announce_what_is_configured),
         cmocka_unit_test(test_standalone__bad_address__is_refused_when_it_is_opened),
         cmocka_unit_test(test_standalone__default_token__opens_stores_here_and_nowhere_else),
+        cmocka_unit_test(test_standalone__one_of_two_groups_closed__clean_ups_go_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

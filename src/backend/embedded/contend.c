@@ -60,18 +60,27 @@ static void free_if_deserted(struct space_group *group)
 
 /* ------------------------------------------------------------------ turns, [space] */
 
-static bool is_barred(const struct backend_group *contender)
+static bool contends_for(const struct backend_group *contender, const char *name)
 {
     const struct backend_component *component;
+
+    LIST_FOREACH(component, &contender->components, link)
+    {
+        if (strcmp(component->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_barred(const struct backend_group *contender)
+{
     const struct space_bar *bar;
 
     LIST_FOREACH(bar, &contender->backend->space->bars, link)
     {
-        LIST_FOREACH(component, &contender->components, link)
-        {
-            if (strcmp(component->name, bar->component) == 0) {
-                return true;
-            }
+        if (contends_for(contender, bar->component)) {
+            return true;
         }
     }
     return false;
@@ -264,6 +273,10 @@ void contend_depart(struct backend *backend, struct backend_group *contender,
 {
     lock(backend);
     LIST_REMOVE(component, link);
+    /* At once: to revoke a component that nobody contends for does nothing, and its address must be gone then. */
+    if (!contends_for(contender, component->name)) {
+        leaders_drop(backend->space, contender, component->name);
+    }
     offer(contender->group);
     unlock(backend);
 }

@@ -80,6 +80,17 @@ void leaders_clear(struct space *space, const struct space_group *group)
     }
 }
 
+void leaders_drop(const struct space *space, const struct backend_group *contender,
+                  const char *component)
+{
+    struct space_record *record = find_record(space, component);
+
+    if (record != NULL && record->group == contender->group &&
+        contender->group->holder == contender) {
+        remove_record(space, record);
+    }
+}
+
 /* ------------------------------------------------------------------ addresses */
 
 /* NULL: out of memory. */
@@ -172,12 +183,7 @@ void leaders_withdraw(struct backend *backend, struct backend_group *contender,
     struct space *space = backend->space;
 
     pthread_mutex_lock(&space->lock);
-    struct space_record *record = find_record(space, component);
-
-    if (record != NULL && record->group == contender->group &&
-        contender->group->holder == contender) {
-        remove_record(space, record);
-    }
+    leaders_drop(space, contender, component);
     pthread_mutex_unlock(&space->lock);
 }
 

@@ -18,6 +18,10 @@ void leaders_unwatch(struct backend *backend, struct backend_watch *watch);
 /* [space] A tenure of this group has ended: takes its addresses away. */
 void leaders_clear(struct space *space, const struct space_group *group);
 
+/* [space] Takes away the address that this contender published for a component, if there is one. */
+void leaders_drop(const struct space *space, const struct backend_group *contender,
+                  const char *component);
+
 /* Keeper thread, [locked] by the handle. Tells the services what has become of what they follow. */
 void leaders_look(struct backend *backend);
 

@@ -2,7 +2,7 @@
  * backend/postgres/put_queue.c - see put_queue.h.
  *
  * The callers' threads. A put that waits lies on its caller's stack, and is its leader's alone from
- * PUT_TAKEN to PUT_DONE or PUT_ALONE.
+ * PUT_TAKEN to PUT_SENT, PUT_DONE or PUT_ALONE.
  */
 #include "backend/postgres/put_queue.h"
 
@@ -157,20 +157,19 @@ static bool may_be_one(pgk_status status, const pgk_error *error)
                                            status != PGK_ERR_OUTCOME_UNKNOWN);
 }
 
-/* Sent, no answer, and leadership has passed on since: was this one of those that were done? */
-static pgk_status settle_one(struct backend *backend, const struct put_request *put,
-                             int64_t deadline_ns, pgk_error *err)
+/* Sent, no answer, and leadership has passed on since: was this one of those that were done? Until its own deadline. */
+static pgk_status settle_one(struct backend *backend, const struct put_request *put, pgk_error *err)
 {
     const struct settle settle = {
         .what = "job_graph", .job_id = *put->job_id, .op_id = put->write->op_id};
-    struct retry retry = {.settings = backend->settings, .deadline_ns = deadline_ns};
+    struct retry retry = {.settings = backend->settings, .deadline_ns = put->deadline_ns};
     bool found = false;
     int64_t retry_at_ns;
     pgk_error why;
-    pgk_status status = work_find(backend, &settle, deadline_ns, &found, &why);
+    pgk_status status = work_find(backend, &settle, put->deadline_ns, &found, &why);
     while (status != PGK_OK && retry_again(&retry, &why, &retry_at_ns)) {
         pool_pause(&backend->pool, retry_at_ns);
-        status = work_find(backend, &settle, deadline_ns, &found, &why);
+        status = work_find(backend, &settle, put->deadline_ns, &found, &why);
     }
     if (status == PGK_OK && found) {
         return PGK_OK;
@@ -196,13 +195,14 @@ static enum put_state write_together(struct backend *backend, struct put_request
         struct put_request *put = puts[i];
         put->status = status;
         put->error = error;
-        if (status == PGK_OK && answer.settled) {
-            put->status = settle_one(backend, put, puts[0]->deadline_ns, &put->error);
-        } else if (status == PGK_OK && !is_among(answer.result, &put->write->op_id)) {
+        if (status == PGK_OK && !answer.settled && !is_among(answer.result, &put->write->op_id)) {
             put->status = put_refused(put, answer.resent, &put->error);
         }
     }
     PQclear(answer.result);
+    if (status == PGK_OK && answer.settled) {
+        return PUT_SENT;
+    }
     return may_be_one(status, &error) ? PUT_ALONE : PUT_DONE;
 }
 
@@ -256,7 +256,7 @@ static void hand_on(struct put_queue *queue)
 }
 
 /* Has a place: writes, with those that wait, and gives the place on. The leader's state is then
- * PUT_DONE or PUT_ALONE. */
+ * PUT_SENT, PUT_DONE or PUT_ALONE. */
 static void lead(struct backend *backend, struct put_request *leader)
 {
     struct put_queue *queue = &backend->puts;
@@ -343,6 +343,9 @@ pgk_status put_queue_put(struct backend *backend, struct put_request *put, pgk_e
     }
     if (put->state == PUT_ALONE) {
         return put_alone(backend, put, err);
+    }
+    if (put->state == PUT_SENT) {
+        put->status = settle_one(backend, put, &put->error);
     }
     if (put->status != PGK_OK && err != NULL) {
         *err = put->error;

@@ -18,6 +18,7 @@ enum put_state {
     PUT_TAKEN, /* another thread writes it */
     PUT_LEADS, /* has a session to itself and takes along who waits */
     PUT_ALONE, /* is to be written by its own thread: together it went wrong */
+    PUT_SENT,  /* together, without an answer: its own thread looks whether it was done */
     PUT_DONE   /* status and error say how */
 };
 

@@ -119,7 +119,10 @@ static pgk_status stream_once(struct stream *stream, int64_t deadline_ns, pgk_er
         return status;
     }
     stream->link = &pooled->link;
-    status = work_link_prepare(&pooled->link, stream->work->id, deadline_ns, err);
+    status = work_link_prepare(&pooled->link, STMT_STREAM, deadline_ns, err);
+    if (status == PGK_OK) {
+        status = work_link_prepare(&pooled->link, stream->work->id, deadline_ns, err);
+    }
     if (status == PGK_OK && !work_link_send(&pooled->link, stream->work, backend->settings, true)) {
         status = error_set(err, PGK_ERR_CONNECTION, ORIGIN, "%s: %.300s", stream->what,
                            PQerrorMessage(pooled->link.conn));

@@ -97,9 +97,11 @@ stranger_holds() {
     PGAPPNAME=stranger psql --no-psqlrc --quiet --tuples-only --no-align <"$work/stranger" >"$work/stranger.out" &
     children+=($!)
     exec 7>"$work/stranger"
-    echo "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.leadership'), id) FROM pgkeeper.leadership WHERE $1; SELECT 'ready';" >&7
-    until_true 20 grep -q ready "$work/stranger.out"
+    stranger_asks "SELECT pg_advisory_lock(pgkeeper.lock_class('pgkeeper.leadership'), id) FROM pgkeeper.leadership WHERE $1; SELECT 'ready'"
+    until_true 20 stranger_has ready
 }
+stranger_asks() { echo "$1;" >&7; }
+stranger_has() { grep -q "$1" "$work/stranger.out"; }
 stranger_leaves() { exec 7>&-; }
 
 # start_pooler: PgBouncer in transaction mode before this server; its port is in $pooler_port. False: it is not installed.

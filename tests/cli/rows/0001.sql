@@ -8,9 +8,9 @@ INSERT INTO leadership (cluster_id, group_name, epoch, session_id, member_id, ta
      300, 1000, 1500, 1050);
 INSERT INTO leadership (cluster_id, group_name, epoch, session_id, member_id, taken_at, granted_at, released_at, take_over_mode)
 VALUES ('/default', 'other', (1::bigint << 40) + 7, '00000000-0000-0000-0000-000000000052', 1, now(), now(), now(), 'exclusive');
-INSERT INTO tenure (leadership_id, epoch, session_id, member_id, taken_at, granted_at, take_over_mode, heartbeat_ms, lease_ms,
+INSERT INTO tenure (leadership_id, cluster_id, epoch, session_id, member_id, taken_at, granted_at, take_over_mode, heartbeat_ms, lease_ms,
                     session_timeout_ms, grace_ms, entered)
-SELECT l.id, l.epoch, CASE WHEN l.released_at IS NULL THEN l.session_id END, l.member_id, l.taken_at, l.granted_at,
+SELECT l.id, l.cluster_id, l.epoch, CASE WHEN l.released_at IS NULL THEN l.session_id END, l.member_id, l.taken_at, l.granted_at,
        l.take_over_mode, 300, 1000, 1500, 1050, true FROM leadership l;
 INSERT INTO leader (cluster_id, component, group_name, epoch, session_id, address, confirmed_at) VALUES
     ('/default', 'dispatcher', 'master', (1::bigint << 40) + 41, '00000000-0000-0000-0000-000000000051', 'birch:1', now());

@@ -6,7 +6,7 @@ WITH need (what, kind, name) AS (
     UNION ALL SELECT 'lead', 'table', unnest('{schema_meta,member,leadership,tenure,leader,blob,stat_leaders,stat_contenders,stat_pauses,stat_schema,stat_jobs,stat_results,stat_checkpoints,stat_summary,stat_blobs}'::text[])
     UNION ALL SELECT 'lead', 'written table', unnest('{job_store,job_graph,job_result,job_status,checkpoint,checkpoint_counter}'::text[])
     UNION ALL SELECT 'read', 'function', unnest('{is_held,is_alive,unentered_tenures,epoch_text,listen,channel,live_owners,live_tenures,job_hex,blob_orphans}'::text[])
-    UNION ALL SELECT 'read', 'table', unnest('{schema_meta,schema_history,leadership,tenure,leader,leader_history,event,stat_leaders,stat_contenders,job_store,job_status,checkpoint_counter,stat_jobs,stat_results,stat_checkpoints,stat_summary,blob,blob_loose,stat_blobs,stat_pauses,stat_schema}'::text[])
+    UNION ALL SELECT 'read', 'table', unnest('{schema_meta,schema_history,member,leadership,tenure,leader,leader_history,event,stat_leaders,stat_contenders,job_store,job_status,checkpoint_counter,stat_jobs,stat_results,stat_checkpoints,stat_summary,blob,blob_loose,stat_blobs,stat_pauses,stat_schema}'::text[])
     UNION ALL SELECT 'act', 'function', unnest('{request_handover,switchover,kick,pause_elections,resume_elections,purge,find_leadership,cleanup_job,cleanup_cluster,blob_sweep,blob_remove_orphans,blob_verify}'::text[])),
 checked AS (
     SELECT n.what, n.name, coalesce(CASE n.kind
