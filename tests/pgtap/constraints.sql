@@ -12,7 +12,7 @@ SELECT functions_are(current_schema(), ARRAY[
     'fence', 'find_leadership', 'guard_leadership', 'guard_tenure', 'is_alive', 'is_held', 'join_member', 'kick', 'listen', 'lock_class', 'rehearse', 'release', 'report_end', 'request_handover',
     'take_over', 'unentered_tenures', 'watch_member', 'withdraw', 'withdraw_member',
     'announce_graph', 'claim_graphs', 'cleanup_cluster', 'cleanup_job', 'job_hex', 'live_owners', 'live_tenures', 'may_write', 'note_member', 'note_by_hand', 'note_write', 'tenure_is_live',
-    'blob_begin', 'blob_compress_fast', 'blob_leave', 'blob_mark', 'blob_object_new', 'blob_object_size', 'blob_object_unlink',
+    'blob_begin', 'blob_compress_fast', 'blob_leave', 'blob_mark', 'blob_object_new', 'blob_object_size', 'blob_object_unlink', 'blob_object_cut', 'blob_sweep_one',
     'blob_orphans', 'blob_place', 'blob_publish', 'blob_publish_all', 'blob_read', 'blob_remove', 'blob_remove_job',
     'blob_remove_orphans', 'blob_store', 'blob_sweep', 'blob_write', 'blob_writing', 'cleanup_cluster_rows', 'cleanup_job_rows',
     'follow_blob', 'follow_loose', 'keep_objects', 'note_blob_by_hand',
