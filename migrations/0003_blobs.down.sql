@@ -12,7 +12,7 @@ SELECT set_config('pgkeeper.act', 'migrate', true);
 DELETE FROM blob_loose;
 DELETE FROM blob;
 SELECT set_config('pgkeeper.act', '', true);
-DROP FUNCTION blob_remove_orphans(integer), blob_orphans(), blob_sweep(integer, bigint), blob_remove_job(integer, bigint, text, uuid, integer),
+DROP FUNCTION blob_remove_orphans(integer, bigint), blob_orphans(), blob_sweep(integer, bigint), blob_sweep_one(oid, bigint, bigint), blob_remove_job(integer, bigint, text, uuid, integer),
     blob_remove(integer, bigint, text, uuid, text), blob_read(oid, uuid, bigint, integer), blob_leave(uuid),
     blob_publish_all(text, uuid, text[], uuid[], uuid, bigint, bigint[], bytea[], bytea[]),
     blob_publish(integer, bigint, text, uuid, text, uuid, uuid, bigint, bytea, bytea), blob_write(uuid, bigint, bytea),
@@ -21,5 +21,5 @@ DROP FUNCTION blob_remove_orphans(integer), blob_orphans(), blob_sweep(integer, 
     blob_place(text, uuid, text, oid, bigint, bytea, bytea, uuid, bigint);
 DROP TABLE blob_loose, blob;
 DROP FUNCTION note_blob_by_hand(), keep_objects(), follow_loose(), follow_blob(), blob_compress_fast(), blob_object_size(oid),
-    blob_object_unlink(oid), blob_object_new(bytea), blob_mark();
+    blob_object_unlink(oid), blob_object_cut(oid, bigint), blob_object_new(bytea), blob_mark();
 DROP DOMAIN blob_key;

@@ -50,24 +50,26 @@ COMMENT ON COLUMN blob.updated_at IS 'When the row was written last.';
 
 CREATE TABLE blob_loose (
     loid        oid PRIMARY KEY,
-    cluster_id  cluster_name NOT NULL,
+    cluster_id  cluster_name,
     state       text NOT NULL DEFAULT 'writing',
     op_id       uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(),
     bound       boolean NOT NULL DEFAULT true,
     backend_pid integer NOT NULL DEFAULT pg_backend_pid(),
     started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     touched_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    size        bigint,
     CONSTRAINT blob_loose_state_is_known CHECK (state IN ('writing', 'removed'))
 );
 COMMENT ON TABLE blob_loose IS 'Large objects of the blob store that no blob points to: not yet (writing) or no longer (removed). Not readable by anybody. What a dead writer left, and what is removed, is unlinked by the next put, clean-up or purge.';
 COMMENT ON COLUMN blob_loose.loid IS 'Large object; object of the advisory lock of who writes it.';
-COMMENT ON COLUMN blob_loose.cluster_id IS 'high-availability.cluster-id of the writer.';
+COMMENT ON COLUMN blob_loose.cluster_id IS 'high-availability.cluster-id of the writer; empty: the row of its blob was lost.';
 COMMENT ON COLUMN blob_loose.state IS 'writing, or removed: its blob is gone and it is to be unlinked.';
 COMMENT ON COLUMN blob_loose.op_id IS 'Its writer knows it by this; of a removed one, any.';
 COMMENT ON COLUMN blob_loose.bound IS 'Does the writer''s session hold the lock all the time? False through a transaction pooler: then the writer is dead when touched_at is ten minutes old.';
 COMMENT ON COLUMN blob_loose.backend_pid IS 'Server process that began it.';
 COMMENT ON COLUMN blob_loose.started_at IS 'When it was begun, or removed.';
 COMMENT ON COLUMN blob_loose.touched_at IS 'When it was written to last, at least to the minute; only when not bound.';
+COMMENT ON COLUMN blob_loose.size IS 'Of a large one that blob_sweep() shortens step by step: bytes that are left; empty: it has not looked at it yet.';
 
 -- ---------------------------------------------------------------------------------------------
 -- Objects. What is not granted to anybody is for the functions below.
@@ -124,6 +126,21 @@ EXCEPTION WHEN undefined_object OR insufficient_privilege THEN
 END $$;
 COMMENT ON FUNCTION blob_object_size(oid) IS 'Bytes of a large object; -1: it is not there, or is of another owner.';
 
+CREATE FUNCTION blob_object_cut(loid oid, size bigint) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
+AS $$
+DECLARE
+    fd integer;
+BEGIN
+    fd := lo_open(loid, 131072); -- INV_WRITE
+    PERFORM lo_truncate64(fd, size);
+    PERFORM lo_close(fd);
+    RETURN true;
+EXCEPTION WHEN undefined_object OR insufficient_privilege THEN
+    RETURN false;
+END $$;
+COMMENT ON FUNCTION blob_object_cut(oid, bigint) IS 'Cuts the end of a large object off; false: it is gone, or is of another owner.';
+
 CREATE FUNCTION blob_compress_fast() RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -143,17 +160,17 @@ CREATE FUNCTION follow_blob() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 BEGIN
-    -- To unlink more than this takes longer than a statement of the library should: blob_sweep() does it.
-    IF OLD.size > 1073741824 AND coalesce(current_setting('pgkeeper.act', true), '') <> '' THEN
-        INSERT INTO blob_loose (loid, cluster_id, state) VALUES (OLD.loid, OLD.cluster_id, 'removed')
-        ON CONFLICT DO NOTHING;
+    -- To unlink more than this takes longer than a statement of the library should: blob_sweep() does it, in steps.
+    IF OLD.size > 16777216 AND coalesce(current_setting('pgkeeper.act', true), '') <> '' THEN
+        INSERT INTO blob_loose AS x (loid, cluster_id, state) VALUES (OLD.loid, OLD.cluster_id, 'removed')
+        ON CONFLICT ON CONSTRAINT blob_loose_pkey DO UPDATE SET state = 'removed' WHERE x.state <> 'removed';
     -- What is too much for one transaction has been entered there before.
     ELSIF NOT EXISTS (SELECT FROM blob_loose x WHERE x.loid = OLD.loid) THEN
         PERFORM blob_object_unlink(OLD.loid);
     END IF;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION follow_blob() IS 'Trigger: unlinks the large object of a row that went or points to another one now; one of more than 1 GiB, unless by hand, is left to blob_sweep().';
+COMMENT ON FUNCTION follow_blob() IS 'Trigger: unlinks the large object of a row that went or points to another one now; one of more than 16 MiB, unless by hand, is left to blob_sweep().';
 CREATE TRIGGER follow_delete AFTER DELETE ON blob
     FOR EACH ROW EXECUTE FUNCTION follow_blob();
 CREATE TRIGGER follow_update AFTER UPDATE OF loid ON blob
@@ -411,7 +428,8 @@ BEGIN
     INSERT INTO blob_loose (loid, cluster_id, state)
     SELECT b.loid, b.cluster_id, 'removed' FROM blob b
      WHERE b.cluster_id = blob_remove_job.cluster_id AND coalesce(b.job_id::text, '') = coalesce(blob_remove_job.job_id::text, '')
-     ORDER BY b.loid LIMIT blob_remove_job.batch FOR UPDATE;
+     ORDER BY b.loid LIMIT blob_remove_job.batch FOR UPDATE
+        ON CONFLICT ON CONSTRAINT blob_loose_pkey DO UPDATE SET state = 'removed'; -- somebody's row, put in by hand
     DELETE FROM blob b USING blob_loose x WHERE b.loid = x.loid AND x.state = 'removed'
        AND b.cluster_id = blob_remove_job.cluster_id AND coalesce(b.job_id::text, '') = coalesce(blob_remove_job.job_id::text, '');
     GET DIAGNOSTICS removed = ROW_COUNT;
@@ -423,32 +441,63 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION blob_remove_job(integer, bigint, text, uuid, integer) IS 'Removes one batch of the blobs of a job (NULL: of no job); call it until more is false, then blob_sweep(), which unlinks their objects.';
 
+CREATE FUNCTION blob_sweep_one(loid oid, size bigint, limit_bytes bigint) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
+AS $$
+DECLARE
+    there bigint := coalesce(size, blob_object_size(loid));
+    -- A row for a blob that is there is somebody's mistake: only the row goes.
+    is_blob boolean := EXISTS (SELECT FROM blob b WHERE b.loid = blob_sweep_one.loid);
+BEGIN
+    IF is_blob OR there <= limit_bytes THEN
+        DELETE FROM blob_loose x WHERE x.loid = blob_sweep_one.loid;
+        RETURN CASE WHEN is_blob THEN 0 ELSE greatest(there, 0) END;
+    END IF;
+    -- Of one whose size was not known only that, so that small ones are not kept waiting. Whoever writes it still is told.
+    IF size IS NOT NULL THEN
+        there := there - limit_bytes;
+        there := there - there % 2048; -- whole pages
+        IF NOT blob_object_cut(loid, there) THEN
+            there := 0; -- somebody unlinked it by hand; the next one removes the row
+        END IF;
+    END IF;
+    UPDATE blob_loose x SET state = 'removed', size = there WHERE x.loid = blob_sweep_one.loid;
+    RETURN -1;
+END $$;
+COMMENT ON FUNCTION blob_sweep_one(oid, bigint, bigint) IS 'For blob_sweep(): unlinks a loose object that nobody writes to, or cuts so many bytes off a larger one. Bytes that it had; -1: there is more of it.';
+
 CREATE FUNCTION blob_sweep(batch integer DEFAULT 500, bytes bigint DEFAULT 1073741824) RETURNS TABLE (removed bigint, more boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 DECLARE
     loose record;
-    left_bytes bigint := blob_sweep.bytes;
+    left_bytes bigint := greatest(blob_sweep.bytes, 2048);
+    half_bytes bigint := left_bytes / 2;
+    gone bigint;
 BEGIN
     removed := 0;
     more := false;
     FOR loose IN
-        SELECT x.loid FROM blob_loose x
+        -- Small ones first, and those of which nobody knows yet how small.
+        SELECT x.loid, x.size FROM blob_loose x
          WHERE x.state = 'removed' OR x.bound OR x.touched_at < clock_timestamp() - interval '10 minutes'
-         ORDER BY x.loid FOR UPDATE SKIP LOCKED
+         ORDER BY coalesce(x.size, 0), x.loid FOR UPDATE SKIP LOCKED
     LOOP
         CONTINUE WHEN NOT pg_try_advisory_xact_lock(lock_class('blob_loose'), loose.loid::bigint::bit(32)::integer);
-        IF removed >= batch OR left_bytes <= 0 THEN
+        -- A step costs a look at all that was cut off before: none for a rest of bytes.
+        IF removed >= batch OR left_bytes < half_bytes AND loose.size > left_bytes THEN
             more := true;
             EXIT;
         END IF;
-        left_bytes := left_bytes - blob_object_size(loose.loid);
-        DELETE FROM blob_loose x WHERE x.loid = loose.loid;
-        removed := removed + 1;
+        gone := blob_sweep_one(loose.loid, loose.size, left_bytes);
+        more := more OR gone < 0;
+        EXIT WHEN gone < 0 AND loose.size IS NOT NULL;
+        left_bytes := left_bytes - greatest(gone, 0);
+        removed := removed + (gone >= 0)::integer;
     END LOOP;
     RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION blob_sweep(integer, bigint) IS 'Unlinks one batch of loose objects: of writers that have died, and of blobs that were removed. At most so many, and no further one once so many bytes have gone; call it until more is false.';
+COMMENT ON FUNCTION blob_sweep(integer, bigint) IS 'Unlinks one batch of loose objects: of writers that have died, and of blobs that were removed. At most so many, and so many bytes: of a larger one, when no smaller one is left, so many are cut off. Call it until more is false.';
 
 CREATE FUNCTION blob_orphans() RETURNS TABLE (loid oid, size bigint, unfinished boolean, started_at timestamptz)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
@@ -476,28 +525,20 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION blob_orphans() IS 'Large objects of this schema''s blob store that no blob points to: left by a writer that has died or by a removal that was cut short (unfinished), or with their row lost. Not what is being written.';
 
-CREATE FUNCTION blob_remove_orphans(batch integer DEFAULT 500) RETURNS TABLE (removed bigint, more boolean)
+CREATE FUNCTION blob_remove_orphans(batch integer DEFAULT 500, bytes bigint DEFAULT 1073741824)
+RETURNS TABLE (removed bigint, more boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 #variable_conflict use_column
-DECLARE
-    orphan record;
 BEGIN
-    SELECT s.removed, s.more INTO removed, more FROM blob_sweep(batch) s;
-    IF NOT more THEN
-        FOR orphan IN
-            SELECT o.loid FROM blob_orphans() o WHERE NOT o.unfinished LIMIT batch - removed + 1
-        LOOP
-            IF removed >= batch THEN
-                more := true;
-                EXIT;
-            END IF;
-            removed := removed + blob_object_unlink(orphan.loid)::integer;
-        END LOOP;
-    END IF;
-    RETURN NEXT;
+    -- Without a row: they get one, and go as the others do; one more than now. Those of other owners stay, with a warning.
+    INSERT INTO blob_loose (loid, state)
+    SELECT o.loid, 'removed' FROM blob_orphans() o
+     WHERE NOT o.unfinished AND (o.size >= 0 OR blob_object_unlink(o.loid)) LIMIT batch + 1
+        ON CONFLICT DO NOTHING;
+    RETURN QUERY SELECT s.removed, s.more FROM blob_sweep(batch, bytes) s;
 END $$;
-COMMENT ON FUNCTION blob_remove_orphans(integer) IS 'Unlinks one batch of what blob_orphans() finds; call it until more is false.';
+COMMENT ON FUNCTION blob_remove_orphans(integer, bigint) IS 'Unlinks one batch of what blob_orphans() finds, as blob_sweep() does; call it until more is false.';
 
 -- ---------------------------------------------------------------------------------------------
 -- Cleaning up takes the blobs along: after what points to them, and their objects after them.
@@ -561,7 +602,8 @@ BEGIN
              ORDER BY b.loid LIMIT greatest(batch - removed, 1) FOR UPDATE),
         loose AS (
             INSERT INTO blob_loose (loid, cluster_id, state)
-            SELECT g.loid, cleanup_cluster.cluster_id, 'removed' FROM gone g RETURNING loid)
+            SELECT g.loid, cleanup_cluster.cluster_id, 'removed' FROM gone g
+                ON CONFLICT ON CONSTRAINT blob_loose_pkey DO UPDATE SET state = 'removed' RETURNING loid)
         SELECT count(*) INTO n FROM loose;
         DELETE FROM blob b USING blob_loose x
          WHERE b.loid = x.loid AND x.state = 'removed' AND b.cluster_id = cleanup_cluster.cluster_id;

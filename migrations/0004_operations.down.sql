@@ -23,6 +23,7 @@ DROP TRIGGER note_delete ON leader_history;
 DROP TRIGGER note_update ON event;
 DROP TRIGGER note_update ON leader_history;
 DROP TRIGGER note_delete ON tenure;
+DROP TRIGGER note_update ON tenure;
 DROP TRIGGER note_delete ON member;
 DROP FUNCTION note_member(), note_tenure(), note_statement(), blob_verify(text, uuid, text, bigint), blob_object_digest(oid, bigint), purge(text, text, interval, integer), switchover(text, text, text), resume_elections(text),
     pause_elections(text, text);

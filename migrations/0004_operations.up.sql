@@ -209,12 +209,13 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 BEGIN
     INSERT INTO event (cluster_id, subject, act, by_hand, detail)
-    SELECT l.cluster_id, l.group_name, 'delete tenure', true, jsonb_build_object('old', to_jsonb(OLD), 'new', NULL)
+    SELECT l.cluster_id, l.group_name, lower(TG_OP) || ' tenure', true,
+           jsonb_build_object('old', to_jsonb(OLD), 'new', CASE WHEN TG_OP = 'UPDATE' THEN to_jsonb(NEW) END)
       FROM leadership l WHERE l.id = OLD.leadership_id;
     PERFORM announce(l.cluster_id, 'leadership') FROM leadership l WHERE l.id = OLD.leadership_id;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION note_tenure() IS 'Trigger: writes into event that a row of tenure was deleted, which fences its leader. Nothing of pgkeeper deletes any.';
+COMMENT ON FUNCTION note_tenure() IS 'Trigger: writes into event that a row of tenure was changed or deleted by hand, which may fence its leader.';
 
 CREATE FUNCTION note_member() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
@@ -232,6 +233,11 @@ COMMENT ON FUNCTION note_member() IS 'Trigger: refuses to delete the row of a pr
 
 CREATE TRIGGER note_delete BEFORE DELETE ON member
     FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION note_member();
+-- A take-over, which nothing may hold up, says what it is by the time that it writes; what the guard of leadership does
+-- follows a change that is audited there.
+CREATE TRIGGER note_update AFTER UPDATE ON tenure
+    FOR EACH ROW WHEN (NEW.taken_at = OLD.taken_at AND pg_trigger_depth() = 0
+                       AND coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION note_tenure();
 CREATE TRIGGER note_delete AFTER DELETE ON tenure
     FOR EACH ROW WHEN (coalesce(current_setting('pgkeeper.act', true), '') = '') EXECUTE FUNCTION note_tenure();
 CREATE TRIGGER note_delete AFTER DELETE ON leader_history REFERENCING OLD TABLE AS gone

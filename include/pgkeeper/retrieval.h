@@ -19,7 +19,7 @@ typedef struct pgk_retriever pgk_retriever;
 
 typedef struct pgk_leader {
     pgk_uuid session_id;
-    int64_t epoch;
+    int64_t epoch; /* of its group: a component that passes to another group may begin lower */
     char address[PGK_ADDRESS_MAX_BYTES + 1]; /* UTF-8, terminated */
 } pgk_leader;
 

@@ -41,8 +41,9 @@ struct backend_sink {
     /* A fault of the backend that concerns a group; NULL: it is over. Once per change. */
     void (*group_fault)(void *ctx, void *group_ctx, const pgk_error *error);
     /* What the backend now knows of a component; leader NULL: none. Called when read, also if it is
-     * the same. */
-    void (*leader_seen)(void *ctx, void *watch_ctx, const pgk_leader *leader);
+     * the same. Epochs of one `leadership` can be compared: a component may pass to another group,
+     * which counts its own. */
+    void (*leader_seen)(void *ctx, void *watch_ctx, int32_t leadership, const pgk_leader *leader);
     /* For a store that listens: it is about to be read which graphs there are ... */
     void (*graphs_reading)(void *ctx, void *watch_ctx);
     /* ... and there were these, ascending by job. False: what the store itself was doing meanwhile

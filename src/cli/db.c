@@ -308,21 +308,17 @@ static int check_schema_name(const struct cli *cli)
     return CLI_OK;
 }
 
-/* A string that libpq cannot read is a mistake of the caller, not a connection that failed. */
+/* A string that libpq cannot read is a mistake of the caller, not a connection that failed. Its own words may quote a
+ * password, so only their kind is told. */
 static int check_conninfo(const struct cli *cli)
 {
-    const char *uri = config_value(cli, CLI_KEY_URI);
-    char *message = NULL;
-    PQconninfoOption *options = PQconninfoParse(uri, &message);
-    int code = CLI_OK;
-    if (options == NULL) {
-        pgk_error error = {.status = PGK_ERR_CONFIG};
-        copy_message(error.message, sizeof error.message,
-                     message != NULL ? message : "out of memory");
-        code = usage_error(cli, "connection string: %s", error.message);
-    }
+    PQconninfoOption *options = PQconninfoParse(config_value(cli, CLI_KEY_URI), NULL);
+    int code = options != NULL
+                   ? CLI_OK
+                   : usage_error(cli, "connection string: neither a conninfo (host=... dbname=...) "
+                                      "nor a postgresql:// URI that libpq can read; it is not "
+                                      "shown, for it may hold a password");
     PQconninfoFree(options);
-    PQfreemem(message);
     return code;
 }
 

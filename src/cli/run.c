@@ -27,6 +27,7 @@
 #define DEFAULT_COMPONENT "run"
 #define DEFAULT_GRACE_MS 2000
 #define OPEN_AGAIN_MS 1000
+#define CONNECT_LEAST_MS 10
 #define LEASE_INTERVAL_MIN_MS 10
 #define LEASE_INTERVAL_MAX_MS 100
 
@@ -217,8 +218,10 @@ static bool configure(const struct cli *cli, const struct run_options *options)
         !set_key(cli, "dispatch", "manual") || !fit_grace(cli, options)) {
         return false;
     }
-    if (options->wait_ms > 0 && options->wait_ms < key_ms(cli, KEY_CONNECT_TIMEOUT) &&
-        !set_key_ms(cli, KEY_CONNECT_TIMEOUT, options->wait_ms)) {
+    /* The key has a least value; a shorter wait is kept by the loop. */
+    int connect_ms = options->wait_ms > CONNECT_LEAST_MS ? options->wait_ms : CONNECT_LEAST_MS;
+    if (options->wait_ms > 0 && connect_ms < key_ms(cli, KEY_CONNECT_TIMEOUT) &&
+        !set_key_ms(cli, KEY_CONNECT_TIMEOUT, connect_ms)) {
         return false;
     }
     if (pgk_config_check(cli->config, &error) != PGK_OK) {
@@ -293,11 +296,16 @@ static bool take_over_signals(struct run *run)
 {
     static const int numbers[] = {SIGTERM, SIGINT,  SIGHUP,   SIGQUIT, SIGUSR1,
                                   SIGUSR2, SIGCONT, SIGWINCH, SIGCHLD};
+    struct sigaction before;
     sigset_t set;
 
+    signal(SIGPIPE, SIG_IGN); /* who reads our words may go away; CMD has it as it was */
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        sigaddset(&set, numbers[i]);
+        /* What a caller ignores on purpose, as nohup does, would come all the same by a descriptor. */
+        if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN) {
+            sigaddset(&set, numbers[i]);
+        }
     }
     sigprocmask(SIG_BLOCK, &set, NULL);
     run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -111,6 +111,11 @@ static void start_command(struct guard_state *guard, const pgk_token *token)
     guard->losing = guard->lost = guard->leftovers_told = false;
     guard->wait_status = guard->exec_errno = 0;
     guard->kill_at_ns = NEVER;
+    /* The wrapper may have been stopped since it looked: then somebody else may lead. */
+    if (enforces_lease(guard) && deadline_ns(guard) <= boottime_ns()) {
+        guard->losing = guard->lost = true;
+        return;
+    }
     if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0) {
         guard->exec_errno = errno;
         return;

@@ -182,6 +182,19 @@ static pgk_status set_value(struct parser *parser, enum config_id id, const char
     return PGK_OK;
 }
 
+/* `jobmanager: {rpc.address: x}` is a nested block, too. */
+static bool is_nested_in_braces(const char *key, const char *first)
+{
+    size_t length = strlen(key);
+    for (int id = 0; *first == '{' && id < KEY_COUNT; id++) {
+        const char *name = config_keys[id].name;
+        if (strncmp(name, key, length) == 0 && name[length] == '.') {
+            return true;
+        }
+    }
+    return false;
+}
+
 static pgk_status take_value(struct parser *parser, const char *key, char *text, pgk_error *err)
 {
     const char *first = skip_blanks(text);
@@ -189,6 +202,12 @@ static pgk_status take_value(struct parser *parser, const char *key, char *text,
     size_t rank = 0;
     enum config_id id = config_key_find(key, &rank);
     text_excerpt(parser->parent, sizeof(parser->parent), empty ? key : "");
+    if (is_nested_in_braces(key, first)) {
+        return error_set(err, PGK_ERR_CONFIG, ORIGIN,
+                         "%s: nested blocks of YAML are not read: write each whole key at the "
+                         "beginning of a line of its own, as in `%s.KEY: ...`",
+                         key, key);
+    }
     if (id == KEY_COUNT) {
         return pass_over(parser, key, err);
     }

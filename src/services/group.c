@@ -231,10 +231,10 @@ static void on_group_fault(void *ctx, void *group_ctx, const pgk_error *error)
     }
 }
 
-static void on_leader_seen(void *ctx, void *watch_ctx, const pgk_leader *leader)
+static void on_leader_seen(void *ctx, void *watch_ctx, int32_t leadership, const pgk_leader *leader)
 {
     (void)ctx;
-    retriever_see(watch_ctx, leader);
+    retriever_see(watch_ctx, leadership, leader);
 }
 
 struct backend_sink group_sink(pgk_ha *ha)

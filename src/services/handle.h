@@ -85,7 +85,8 @@ struct pgk_retriever {
     pgk_leader seen;
     bool told; /* `announced` is a leader */
     pgk_leader announced;
-    int64_t max_epoch; /* of all seen; nothing older is announced */
+    int32_t leadership; /* of the group that leads it, as last seen */
+    int64_t max_epoch;  /* of all seen of that; nothing older is announced */
 };
 
 struct pgk_ha {
@@ -198,7 +199,7 @@ void election_free(pgk_election *election);
 /* retrieval.c, locked */
 bool retriever_deliver(pgk_retriever *retriever);
 void retriever_begin_close(pgk_retriever *retriever);
-void retriever_see(pgk_retriever *retriever, const pgk_leader *leader);
+void retriever_see(pgk_retriever *retriever, int32_t leadership, const pgk_leader *leader);
 void retriever_free(pgk_retriever *retriever);
 
 #endif

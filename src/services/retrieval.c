@@ -24,12 +24,13 @@ static bool is_news(const pgk_retriever *retriever)
     return retriever->known && !same_leader(&retriever->seen, &retriever->announced);
 }
 
-void retriever_see(pgk_retriever *retriever, const pgk_leader *leader)
+void retriever_see(pgk_retriever *retriever, int32_t leadership, const pgk_leader *leader)
 {
     if (leader != NULL) {
-        if (leader->epoch < retriever->max_epoch) {
+        if (leadership == retriever->leadership && leader->epoch < retriever->max_epoch) {
             return;
         }
+        retriever->leadership = leadership;
         retriever->max_epoch = leader->epoch;
         retriever->seen = *leader;
     }

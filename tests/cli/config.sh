@@ -41,6 +41,9 @@ expect 2 --config "$file" config show
 stderr_has "$file: line 3: nested blocks and lists of YAML are not read"
 # shellcheck disable=SC2016 # these are the message's
 stderr_has '`high-availability.type: ...`'
+printf 'a: {b: c}\njobmanager: {rpc.address: x}\n' >"$file"
+expect 2 --config "$file" config show
+stderr_has "$file: line 2: jobmanager: nested blocks of YAML are not read"
 printf 'jobmanager.rpc.port: 65536\n' >"$file"
 expect 2 --config "$file" config show
 stderr_has "$file: line 1: jobmanager.rpc.port \"65536\": must be a whole number from 0 to 65535"
@@ -66,4 +69,15 @@ for type in none standalone embedded; do
     done
     expect 125 --config "$file" run --component job -- true
     stderr_has "high-availability.type is $type"
+done
+
+# A connection string that libpq cannot read may hold a password all the same.
+for uri in 'postgresql://u:sekret@[::1/db' 'postgresql://u:sekret%zz@/db' 'host=h password=two sekret' "host=h password='sekret"; do
+    for verb in leaders "migrate status" doctor "blobs ls" "watch dispatcher" "elect x" "run -- true" "status --check"; do
+        # shellcheck disable=SC2086
+        ! "$PGK_TEST_COMMAND" -d "$uri" $verb >"$work/out" 2>&1 </dev/null || failed "$verb takes $uri"
+        # shellcheck disable=SC2086
+        ! PGKEEPER_HIGH_AVAILABILITY_POSTGRES_URI=$uri "$PGK_TEST_COMMAND" $verb >>"$work/out" 2>&1 </dev/null || failed "$verb takes $uri"
+        ! grep -q sekret "$work/out" || failed "$verb shows a password"
+    done
 done

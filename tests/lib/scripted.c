@@ -401,7 +401,7 @@ void script_see(struct backend *backend, const char *component, int session, int
     pthread_mutex_lock(backend->env.lock);
     for (struct backend_watch *watch = backend->watches; watch != NULL; watch = watch->next) {
         if (strcmp(watch->component, component) == 0) {
-            backend->env.sink.leader_seen(backend->env.sink.ctx, watch->ctx,
+            backend->env.sink.leader_seen(backend->env.sink.ctx, watch->ctx, 0,
                                           address == NULL ? NULL : &leader);
         }
     }

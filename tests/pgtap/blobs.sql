@@ -7,7 +7,7 @@ SELECT columns_are(current_schema(), 'blob',
     ARRAY['loid', 'cluster_id', 'job_id', 'blob_key', 'size', 'sha1', 'sha256', 'op_id', 'epoch', 'created_at', 'updated_at'],
     'blob has the columns that tools rely on');
 SELECT columns_are(current_schema(), 'blob_loose',
-    ARRAY['loid', 'cluster_id', 'state', 'op_id', 'bound', 'backend_pid', 'started_at', 'touched_at']);
+    ARRAY['loid', 'cluster_id', 'state', 'op_id', 'bound', 'backend_pid', 'started_at', 'touched_at', 'size']);
 SELECT triggers_are(current_schema(), 'blob',
     ARRAY['follow_delete', 'follow_update', 'keep_objects', 'by_hand_insert', 'by_hand_update', 'by_hand_delete']);
 SELECT triggers_are(current_schema(), 'blob_loose', ARRAY['follow_delete', 'keep_objects']);
@@ -18,7 +18,7 @@ SELECT is_empty(
     'what masters call runs with the rights of the owner of the objects');
 SELECT is_empty(
     $$SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = quote_ident(current_schema())::regnamespace AND p.prosecdef
-       AND p.proname = ANY ('{blob_object_new,blob_object_size,blob_object_unlink,blob_place,blob_writing}'::text[])$$,
+       AND p.proname = ANY ('{blob_object_new,blob_object_size,blob_object_unlink,blob_object_cut,blob_sweep_one,blob_place,blob_writing}'::text[])$$,
     'what only they call does not');
 
 -- What a row may not be.
@@ -117,6 +117,27 @@ SELECT is(blob_object_size(99999999), -1::bigint, 'the size of no object');
 INSERT INTO blob_loose (loid, cluster_id, state) VALUES (99999999, 'c', 'removed');
 SELECT results_eq('SELECT loid, size FROM blob_orphans()', $$VALUES (99999999::oid, -1::bigint)$$, 'it is listed');
 SELECT results_eq('SELECT removed, more FROM blob_sweep()', $$VALUES (1::bigint, false)$$, 'and swept');
+
+-- A large one goes in steps, after the small ones.
+INSERT INTO blob_loose (loid, cluster_id, state)
+SELECT lo_from_bytea(0, decode(repeat('61', 9000), 'hex')), 'c', 'removed' UNION ALL SELECT lo_from_bytea(0, 'x'), 'c', 'removed';
+SELECT results_eq('SELECT removed, more FROM blob_sweep(500, 4096)', $$VALUES (1::bigint, true)$$, 'a small one goes first');
+SELECT is((SELECT size FROM blob_loose), 9000::bigint, 'of a large one the size is noted');
+SELECT results_eq('SELECT removed, more FROM blob_sweep(500, 4096)', $$VALUES (0::bigint, true)$$, 'and a step cuts some off');
+SELECT is((SELECT blob_object_size(loid) FROM blob_loose), 4096::bigint, 'at its end, in whole pages');
+SELECT results_eq('SELECT removed, more FROM blob_sweep(500, 4096)', $$VALUES (1::bigint, false)$$, 'the last one takes the rest');
+
+-- Somebody's row for a blob that is there harms nothing.
+SELECT pg_temp.store(decode(repeat('61', 9000), 'hex'), 20 + i, 'l' || i, lpad('8', 32, '0')::uuid) FROM generate_series(1, 2) i;
+INSERT INTO blob_loose (loid, cluster_id, state, size) SELECT loid, 'c', 'removed', 9000 FROM blob;
+SELECT blob_sweep(500, 2048) FROM generate_series(1, 5);
+SELECT is((SELECT array_agg(blob_object_size(loid)) FROM blob), '{9000,9000}'::bigint[], 'a sweep leaves a blob alone');
+INSERT INTO blob_loose (loid, cluster_id) SELECT loid, 'c' FROM blob;
+SELECT results_eq($$SELECT removed FROM blob_remove_job(NULL, NULL, 'c', lpad('8', 32, '0')::uuid)$$, $$VALUES (2::bigint)$$,
+    'blobs with such a row are removed with their job');
+SELECT pg_temp.store('x', 30, 'l', lpad('8', 32, '0')::uuid);
+INSERT INTO blob_loose (loid, cluster_id) SELECT loid, 'c' FROM blob;
+SELECT results_eq($$SELECT removed, more FROM cleanup_cluster(NULL, NULL, 'c')$$, $$VALUES (1::bigint, false)$$, 'and with their cluster');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -1,7 +1,7 @@
 -- Views are cheap with 10,000 jobs, each with a leader of its own: none looks for something once per row, and none is
 -- compiled, neither with statistics nor right after the rows came, nor with statistics of the time when there were none or
--- one, with which the planner joins thousands by thousands in nested loops where it may. Times are compared with a floor, that of counting the
--- rows of the tables that the view reads, so that a slow machine passes. The bounds are some ten times what was measured on
+-- one, with which the planner joins thousands by thousands in nested loops where it may. Times are compared with a floor, that of
+-- counting the rows of the tables that the view reads, so that a slow machine passes. The bounds are some ten times what was measured on
 -- a quiet one: a list that takes 30 ms is interrupted more often than a count that takes 2.
 BEGIN;
 SELECT plan(80);

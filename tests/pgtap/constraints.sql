@@ -12,7 +12,7 @@ SELECT functions_are(current_schema(), ARRAY[
     'fence', 'find_leadership', 'guard_leadership', 'guard_tenure', 'is_alive', 'is_held', 'join_member', 'kick', 'listen', 'lock_class', 'rehearse', 'release', 'report_end', 'request_handover',
     'take_over', 'unentered_tenures', 'watch_member', 'withdraw', 'withdraw_member',
     'announce_graph', 'claim_graphs', 'cleanup_cluster', 'cleanup_job', 'job_hex', 'live_owners', 'live_tenures', 'may_write', 'note_member', 'note_by_hand', 'note_write', 'tenure_is_live',
-    'blob_begin', 'blob_compress_fast', 'blob_leave', 'blob_mark', 'blob_object_new', 'blob_object_size', 'blob_object_unlink',
+    'blob_begin', 'blob_compress_fast', 'blob_leave', 'blob_mark', 'blob_object_new', 'blob_object_size', 'blob_object_unlink', 'blob_object_cut', 'blob_sweep_one',
     'blob_orphans', 'blob_place', 'blob_publish', 'blob_publish_all', 'blob_read', 'blob_remove', 'blob_remove_job',
     'blob_remove_orphans', 'blob_store', 'blob_sweep', 'blob_write', 'blob_writing', 'cleanup_cluster_rows', 'cleanup_job_rows',
     'follow_blob', 'follow_loose', 'keep_objects', 'note_blob_by_hand',
@@ -22,7 +22,7 @@ SELECT triggers_are(current_schema(), 'job_graph', ARRAY['announce_delete', 'by_
 SELECT triggers_are(current_schema(), t, ARRAY['by_hand_insert', 'by_hand_update', 'by_hand_delete', 'note_truncate'])
   FROM unnest(ARRAY['job_result', 'job_status', 'checkpoint', 'checkpoint_counter']) t;
 SELECT triggers_are(current_schema(), 'leadership', ARRAY['guard_row', 'guard_table', 'announce']);
-SELECT triggers_are(current_schema(), 'tenure', ARRAY['guard_row', 'note_delete', 'note_truncate']);
+SELECT triggers_are(current_schema(), 'tenure', ARRAY['guard_row', 'note_delete', 'note_truncate', 'note_update']);
 SELECT triggers_are(current_schema(), 'leader', ARRAY['announce', 'note_truncate']);
 SELECT columns_are(current_schema(), 'leadership', ARRAY[
     'id', 'cluster_id', 'group_name', 'epoch', 'session_id', 'member_id', 'taken_at', 'granted_at', 'released_at', 'take_over_mode',

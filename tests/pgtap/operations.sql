@@ -1,6 +1,6 @@
 -- What operators do by SQL: pauses, hand-over by name, purges, the audit of whole tables.
 BEGIN;
-SELECT plan(44);
+SELECT plan(47);
 
 SELECT member_id AS a FROM join_member(gen_random_uuid(), 'c1', 'a', 'test') \gset
 SELECT enroll(:a, 'c1', 'master') AS id, enroll(:a, 'c2', 'master') AS other \gset
@@ -80,8 +80,16 @@ UPDATE event SET role_name = 'nobody' WHERE act = 'delete member';
 SELECT results_eq($$SELECT cluster_id, by_hand, role_name = session_user FROM event WHERE act = 'update event'$$, $$VALUES ('c1', true, true)$$, 'so is the audit itself');
 SELECT is((SELECT count(*) FROM event WHERE by_hand AND act = 'update leader_history' AND cluster_id = 'c1'), 1::bigint, 'and none of what went before was by hand');
 
+SELECT is((SELECT count(*) FROM event WHERE act LIKE '% tenure'), 0::bigint, 'none of the functions above changed a tenure by hand');
+UPDATE leadership SET released_at = released_at WHERE id = :id;
+UPDATE leadership SET epoch = epoch + 1 WHERE id = :id;
+SELECT results_eq($$SELECT act, count(*) FROM event WHERE act LIKE 'update %' AND subject = 'master' AND by_hand GROUP BY act$$,
+    $$VALUES ('update leadership', 2::bigint)$$, 'nor is what follows from a change of leadership noted twice');
+UPDATE tenure SET grace_ms = grace_ms + 1 WHERE leadership_id = :id;
+SELECT results_eq($$SELECT subject, by_hand, (detail #>> '{new,grace_ms}')::integer - (detail #>> '{old,grace_ms}')::integer FROM event WHERE act = 'update tenure'$$,
+    $$VALUES ('master', true, 1)$$, 'a tenure that is changed by hand is audited');
 DELETE FROM tenure WHERE leadership_id = :id;
-SELECT results_eq($$SELECT subject, by_hand, detail #>> '{old,epoch}' FROM event WHERE act = 'delete tenure'$$, format($$VALUES ('master', true, %L)$$, :e2),
+SELECT results_eq($$SELECT subject, by_hand, detail #>> '{old,epoch}' FROM event WHERE act = 'delete tenure'$$, format($$VALUES ('master', true, %L)$$, :e2 + 1),
     'a tenure that is deleted is audited');
 TRUNCATE tenure, job_store, applied_write;
 SELECT results_eq($$SELECT act FROM event WHERE act ~ '^truncate' AND by_hand AND cluster_id = '*' ORDER BY act$$,

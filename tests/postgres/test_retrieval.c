@@ -268,6 +268,25 @@ static void test_retrieval__older_epoch_in_the_table__never_announced(void **sta
     unfollow(&f);
 }
 
+/* Groups count epochs each for itself: that of the new one is lower. */
+static void test_retrieval__component_passes_to_another_group__its_leader_is_announced(void **state)
+{
+    struct fixture *fixture = *state;
+    struct follower f;
+    follow(fixture, &f, "retrieval.poll-interval", "50 ms");
+    for (int i = 0; i < 3; i++) {
+        struct process *a = contest_start(fixture, "a", NULL);
+        contest_granted(a);
+        hear(&f, " a");
+        process_kill(a);
+        hear(&f, "none");
+    }
+    struct process *b = contest_start(fixture, "b", "--group", "other", NULL);
+    contest_granted(b);
+    hear(&f, " b");
+    unfollow(&f);
+}
+
 static void test_retrieval__many_retrievers__all_told_over_one_session(void **state)
 {
     struct fixture *fixture = *state;
@@ -341,6 +360,7 @@ int main(void)
         DB_TEST(test_retrieval__changed_while_disconnected__seen_afterwards),
         DB_TEST(test_retrieval__network_loses_everything__gone_and_back_again),
         DB_TEST(test_retrieval__older_epoch_in_the_table__never_announced),
+        DB_TEST(test_retrieval__component_passes_to_another_group__its_leader_is_announced),
         DB_TEST(test_retrieval__many_retrievers__all_told_over_one_session),
         DB_TEST(test_retrieval__wrong_calls__a_status_and_a_sentence),
     };

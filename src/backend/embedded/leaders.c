@@ -251,6 +251,6 @@ void leaders_look(struct backend *backend)
         if (watch == NULL) {
             return;
         }
-        sink->leader_seen(sink->ctx, watch->ctx, record != NULL ? &leader : NULL);
+        sink->leader_seen(sink->ctx, watch->ctx, 0, record != NULL ? &leader : NULL);
     }
 }

@@ -125,6 +125,15 @@ static void tell_end(const struct sending *s)
     }
 }
 
+static int64_t bytes_of(const struct sending *s)
+{
+    int64_t bytes = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        bytes += s->sums[i].bytes;
+    }
+    return bytes;
+}
+
 static pgk_status put_any(struct sending *s, pgk_error *err)
 {
     bool small = false;
@@ -142,7 +151,7 @@ static pgk_status put_any(struct sending *s, pgk_error *err)
         tell_end(s);
     }
     if (status == PGK_OK && s->loose) {
-        blob_sweep_loose(s->backend);
+        blob_sweep_loose(s->backend, bytes_of(s));
     }
     return status;
 }

@@ -14,9 +14,6 @@
 #include "core/error.h"
 
 #define ORIGIN "blobs"
-#define SWEEP_BATCH 200
-/* One call sweeps so many batches at most. */
-#define SWEEP_ROUNDS 50
 
 enum column { JOB, KEY, BYTES, SHA1, SHA256, CREATED, EPOCH, LOID, OP };
 
@@ -123,34 +120,6 @@ pgk_status blob_store(struct backend *backend, const struct store_write *write,
     return status;
 }
 
-static pgk_status sweep(struct backend *backend, bool all, int limit, int64_t *ret_removed,
-                        bool *ret_more, pgk_error *err)
-{
-    struct work work;
-    struct work_answer answer = {0};
-    work_begin(&work, STMT_BLOB_SWEEP);
-    work_bool(&work, all);
-    work_int32(&work, limit);
-    pgk_status status = work_write(backend, &work, &answer, err);
-    if (status == PGK_OK) {
-        *ret_removed = cell_int64(answer.result, 0, 0);
-        *ret_more = cell_bool(answer.result, 0, 1);
-    }
-    PQclear(answer.result);
-    return status;
-}
-
-void blob_sweep_loose(struct backend *backend)
-{
-    bool more = true;
-    for (int i = 0; more && i < SWEEP_ROUNDS; i++) {
-        int64_t removed = 0;
-        if (sweep(backend, false, SWEEP_BATCH, &removed, &more, NULL) != PGK_OK) {
-            return;
-        }
-    }
-}
-
 static pgk_status remove_blob(struct backend *backend, const struct store_write *write,
                               const pgk_uuid *job_id, const pgk_blob_key *key, pgk_error *err)
 {
@@ -165,7 +134,7 @@ static pgk_status remove_blob(struct backend *backend, const struct store_write 
     work_text(&work, text);
     pgk_status status = work_write(backend, &work, &answer, err);
     if (status == PGK_OK && cell_bool(answer.result, 0, 1)) {
-        blob_sweep_loose(backend);
+        blob_sweep_loose(backend, INT64_MAX);
     }
     PQclear(answer.result);
     return status;
@@ -186,7 +155,7 @@ static pgk_status remove_job(struct backend *backend, const struct store_write *
     if (status == PGK_OK) {
         *ret_removed = cell_int64(answer.result, 0, 0);
         *ret_more = cell_bool(answer.result, 0, 1);
-        blob_sweep_loose(backend);
+        blob_sweep_loose(backend, INT64_MAX);
     }
     PQclear(answer.result);
     return status;
@@ -275,5 +244,5 @@ const struct blob_ops postgres_blobs = {
     .remove = remove_blob,
     .remove_job = remove_job,
     .orphans = orphans,
-    .sweep = sweep,
+    .sweep = blob_sweep,
 };

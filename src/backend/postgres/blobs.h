@@ -22,8 +22,12 @@ pgk_status blob_put(struct backend *backend, const struct store_write *write,
                     const pgk_uuid *job_id, const struct blob_source *sources, size_t count,
                     const struct blob_graph *graph, pgk_error *err);
 
-/* Unlinks what is loose, as far as it goes: what is left goes with the next one. */
-void blob_sweep_loose(struct backend *backend);
+/* blob_sweep.c: unlinks what is loose, about so many bytes of it, and not if that takes too long: what
+ * is left goes with the next one. */
+void blob_sweep_loose(struct backend *backend, int64_t bytes);
+/* One batch; in steps that fit into the statement timeout. */
+pgk_status blob_sweep(struct backend *backend, bool all, int limit, int64_t *ret_removed,
+                      bool *ret_more, pgk_error *err);
 
 /* A put that is stored in one statement; *ret_loose: a sweep is worth it. */
 pgk_status blob_store(struct backend *backend, const struct store_write *write,

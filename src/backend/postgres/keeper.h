@@ -9,6 +9,7 @@
 #define PGK_POSTGRES_KEEPER_H
 
 #include "backend/backend.h"
+#include "backend/postgres/blob_sweep.h"
 #include "backend/postgres/pool.h"
 #include "backend/postgres/put_queue.h"
 #include "backend/postgres/rules.h"
@@ -88,6 +89,7 @@ struct backend {
     struct link_memory memory;
     struct pool pool;
     struct put_queue puts;
+    struct blob_sweeping sweeping;
     struct wake wake;
     struct thread thread;
 

@@ -239,7 +239,7 @@ static void tell_lost(struct backend *backend)
 {
     keeper_lock(backend);
     for (struct backend_watch *w = backend->watches; w != NULL; w = w->next) {
-        backend->env.sink.leader_seen(backend->env.sink.ctx, w->ctx, NULL);
+        backend->env.sink.leader_seen(backend->env.sink.ctx, w->ctx, 0, NULL);
     }
     keeper_unlock(backend);
     backend->told_lost = true;

@@ -13,7 +13,7 @@
 
 #define ORIGIN "keeper.listener"
 
-/* Columns of sql/retrieval/read.sql. */
+/* Columns of sql/retrieval/read.sql; MEMBER of a leader: the leadership that its epoch is of. */
 enum { KIND, NAME, EPOCH, SESSION, MEMBER, RELEASED, HELD, HANDOVER_FROM, ADDRESS };
 
 static const char *cell(const PGresult *rows, int row, int column)
@@ -119,7 +119,9 @@ static void apply_watch(struct backend *backend, struct backend_watch *watch, co
         present = !pgk_uuid_is_nil(&leader.session_id) &&
                   pgk_uuid_compare(&leader.session_id, &watch->dead_session) != 0;
     }
-    backend->env.sink.leader_seen(backend->env.sink.ctx, watch->ctx, present ? &leader : NULL);
+    backend->env.sink.leader_seen(backend->env.sink.ctx, watch->ctx,
+                                  present ? member_of(rows, at, MEMBER) : 0,
+                                  present ? &leader : NULL);
 }
 
 void listen_apply_groups(struct backend *backend, const PGresult *rows)

@@ -188,7 +188,7 @@ static pgk_status standalone_watch(struct backend *backend, const char *componen
         return error_set(err, PGK_ERR_NO_MEMORY, "retriever", "no memory for a watch");
     }
     text_copy(leader.address, sizeof(leader.address), address_of(backend, component));
-    backend->env.sink.leader_seen(backend->env.sink.ctx, watch_ctx,
+    backend->env.sink.leader_seen(backend->env.sink.ctx, watch_ctx, 0,
                                   leader.address[0] != '\0' ? &leader : NULL);
     *ret_watch = watch;
     return PGK_OK;
