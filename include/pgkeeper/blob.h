@@ -211,7 +211,7 @@ PGK_API pgk_status pgk_blobs_put_buffer(pgk_blobs *blobs, const pgk_uuid *job_id
  * under none). PGK_ERR_CORRUPT: see above.
  *
  * To a file: it appears whole or not at all, as a file beside it that is flushed to disk and then
- * renamed; mode 0666 less the umask. The directory is not flushed: after a power failure soon afterwards
+ * renamed; mode that of the file it replaces, or 0666 less the umask. The directory is not flushed: after a power failure soon afterwards
  * there may be what was there before, never a part of a file; who needs the name to last flushes the
  * directory. What was there under the name, also a symbolic link, is replaced only by
  * PGK_OK. PGK_ERR_IO: it cannot be written, with the system's reason.

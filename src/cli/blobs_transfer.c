@@ -16,6 +16,7 @@
 
 #include "blobs.h"
 #include "output.h"
+#include "payload.h"
 #include "progress.h"
 
 static const char *base_name(const char *path)
@@ -195,8 +196,6 @@ int blobs_put(struct cli *cli, int argc, char **argv)
 struct output {
     const char *path; /* for messages */
     char file[PATH_MAX];
-    bool replaces; /* a file that is there, of this mode */
-    mode_t mode;
     int fd; /* -1: the file */
     int write_errno;
 };
@@ -217,9 +216,6 @@ static int output_open(const struct cli *cli, const char *path, struct output *o
         output->fd = STDOUT_FILENO;
         return CLI_OK;
     }
-    if (strlen(path) >= sizeof output->file) {
-        return cannot_write(cli, output, ENAMETOOLONG);
-    }
     bool exists = stat(path, &there) == 0;
     if (exists && S_ISDIR(there.st_mode)) {
         return cannot_write(cli, output, EISDIR);
@@ -228,12 +224,7 @@ static int output_open(const struct cli *cli, const char *path, struct output *o
         output->fd = open(path, O_WRONLY | O_CLOEXEC);
         return output->fd < 0 ? cannot_write(cli, output, errno) : CLI_OK;
     }
-    if (!exists || realpath(path, output->file) == NULL) {
-        snprintf(output->file, sizeof output->file, "%s", path);
-    }
-    output->replaces = exists;
-    output->mode = exists ? there.st_mode & 0777 : 0;
-    return CLI_OK;
+    return resolve_target(cli, path, output->file);
 }
 
 static pgk_status write_output(void *user, const void *data, size_t bytes)
@@ -309,9 +300,6 @@ static int get(const struct cli *cli, const struct blob_name *name, struct outpu
         code = status == PGK_OK ? CLI_OK : explain_get(cli, name, output, begun, &error);
     }
     blob_store_close(&store);
-    if (code == CLI_OK && output->replaces && chmod(output->file, output->mode) != 0) {
-        code = cannot_write(cli, output, errno);
-    }
     if (code != CLI_OK) {
         interrupts_obey();
     }

@@ -3,10 +3,13 @@
  *
  * Options may stand before or after the verb; what follows "--" belongs to the verb alone.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "migrate.h"
 #include "output.h"
@@ -331,8 +334,23 @@ static int code_of_failure(int argc, char **argv, int code)
     return strcmp(verb, "status") == 0 && checked ? STATUS_EXIT_UNKNOWN : code;
 }
 
+/*
+ * A standard descriptor that is closed would be the next socket or file of a library. What takes its place is open the wrong way
+ * round: to read or write it fails as if it were closed.
+ */
+static void occupy_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) {
+            _exit(CLI_FAILED);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
+    occupy_standard_descriptors();
     setlocale(LC_CTYPE, "");
     struct cli cli = {0};
     struct globals globals = {0};

@@ -163,14 +163,33 @@ static int open_spool(struct payload_out *out)
     return CLI_OK;
 }
 
+int resolve_target(const struct cli *cli, const char *path, char target[PATH_MAX])
+{
+    struct stat link;
+    if (realpath(path, target) != NULL) {
+        return CLI_OK;
+    }
+    if (lstat(path, &link) == 0 && S_ISLNK(link.st_mode)) {
+        say(cli, "cannot write %s: it is a symbolic link to a file that is not there", path);
+        return CLI_FAILED;
+    }
+    if (strlen(path) >= PATH_MAX) {
+        errno = ENAMETOOLONG;
+        return failed(cli, "write", path);
+    }
+    snprintf(target, PATH_MAX, "%s", path);
+    return CLI_OK;
+}
+
 /* A temporary file beside the target; a symbolic link is followed, so that it stays one. */
 static int open_beside(struct payload_out *out, const char *path)
 {
-    if (realpath(path, out->target) == NULL) {
-        snprintf(out->target, sizeof out->target, "%s", path);
+    int code = resolve_target(out->cli, path, out->target);
+    if (code != CLI_OK) {
+        return code;
     }
     int length = snprintf(out->temporary, sizeof out->temporary, "%s.XXXXXX", out->target);
-    if (strlen(path) >= sizeof out->target || length >= (int)sizeof out->temporary) {
+    if (length >= (int)sizeof out->temporary) {
         out->temporary[0] = '\0';
         errno = ENAMETOOLONG;
         return failed(out->cli, "write", out->path);

@@ -4,6 +4,8 @@
 #ifndef PGK_CLI_PAYLOAD_H
 #define PGK_CLI_PAYLOAD_H
 
+#include <limits.h>
+
 #include "cli.h"
 
 #define PAYLOAD_DIGEST_BYTES 32
@@ -18,6 +20,9 @@ struct payload {
 /* Reads a file, or standard input for "-". Refuses an empty one and one over PAYLOAD_MAX_BYTES. */
 int payload_read(const struct cli *cli, const char *path, struct payload *ret_payload);
 void payload_free(struct payload *payload);
+
+/* Where a file is to be written: what a symbolic link points to, so that it stays one. Refuses one that points to nothing. */
+int resolve_target(const struct cli *cli, const char *path, char target[PATH_MAX]);
 
 /*
  * A file to be written, or standard output for "-": whole, or not at all. Bytes are collected in a temporary file, in the

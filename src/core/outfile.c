@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <pgkeeper/uuid.h>
@@ -60,6 +61,14 @@ static int open_file(struct outfile *file)
     return fd;
 }
 
+/* That of what it will replace, before a byte is in it: nobody else may read it for a moment. */
+static bool take_mode(const struct outfile *file)
+{
+    struct stat there;
+    return fstatat(file->dir_fd, file->last, &there, AT_SYMLINK_NOFOLLOW) != 0 ||
+           !S_ISREG(there.st_mode) || fchmod(file->fd, there.st_mode & 0777) == 0;
+}
+
 pgk_status outfile_open(struct outfile *file, const char *path, pgk_error *err)
 {
     const char *slash = strrchr(path, '/');
@@ -76,6 +85,8 @@ pgk_status outfile_open(struct outfile *file, const char *path, pgk_error *err)
     file->fd = open_file(file);
     if (file->fd < 0) {
         file->name[0] = '\0';
+    }
+    if (file->fd < 0 || !take_mode(file)) {
         pgk_status status = failed(file, "written", err);
         outfile_close(file);
         return status;

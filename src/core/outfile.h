@@ -25,7 +25,8 @@ struct outfile {
     struct flusher *flusher; /* NULL: none */
 };
 
-/* PGK_ERR_IO: the directory is missing or cannot be written, with the system's reason. */
+/* PGK_ERR_IO: the directory is missing or cannot be written, with the system's reason. It has the mode of
+ * the file that is in its place. */
 pgk_status outfile_open(struct outfile *file, const char *path, pgk_error *err);
 pgk_status outfile_write(struct outfile *file, const void *data, size_t bytes, pgk_error *err);
 /* Empties it, to begin anew. */

@@ -130,6 +130,23 @@ expect 0 blobs get "$key" "$work/target/link" --job $a
 [ -L "$work/target/link" ] || failed "the link was replaced"
 [ "$(stat -c %a "$work/target/real")" = 640 ] || failed "mode $(stat -c %a "$work/target/real")"
 same_bytes "$work/large" "$work/target/real"
+ln -s "$work/target/nothing" "$work/target/dangling"
+expect 1 blobs get "$key" "$work/target/dangling" --job $a
+stderr_has 'it is a symbolic link to a file that is not there'
+[ -L "$work/target/dangling" ] || failed "the dangling link was replaced"
+rm "$work/target/dangling"
+
+# A standard descriptor that is closed is not another file or the connection.
+closed() {
+    local what=$1 code=0
+    shift
+    "$@" 2>"$work/err" || code=$?
+    [ $code = 1 ] || failed "$what closed: exit code $code"
+    stderr_has 'Bad file descriptor'
+}
+closed 'standard input' "$PGK_TEST_COMMAND" blobs put - --job $a <&- >"$work/out"
+closed 'standard output' "$PGK_TEST_COMMAND" blobs get "$key" - --job $a >&-
+same 6 "SELECT count(*) FROM pgkeeper.blob"
 
 # Damage: nothing is written, not even a byte to standard output; verify reports it and goes on.
 expect 0 blobs verify "$key" --job $a

@@ -109,6 +109,11 @@ expect 0 jobs get $a "$work/target/link"
 [ -L "$work/target/link" ] || failed "the link was replaced"
 same_bytes "$work/piece" "$work/target/real"
 [ "$(stat -c %a "$work/target/real")" = 640 ] || failed "mode $(stat -c %a "$work/target/real")"
+ln -s "$work/target/nothing" "$work/target/dangling"
+expect 1 jobs get $a "$work/target/dangling"
+stderr_has 'it is a symbolic link to a file that is not there'
+[ -L "$work/target/dangling" ] || failed "the dangling link was replaced"
+rm "$work/target/dangling"
 expect 1 jobs get $a "$work/target/no/such/directory"
 expect 1 jobs get $a "$work/target"
 value "UPDATE pgkeeper.job_graph SET graph = set_byte(graph, 1048575, get_byte(graph, 1048575) # 1) WHERE job_id = '$a'" >/dev/null

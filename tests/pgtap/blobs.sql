@@ -1,7 +1,7 @@
 -- The blob store as tables and functions: what a row may not be, objects that come and go with their rows, the audit, what
 -- the functions answer.
 BEGIN;
-SELECT plan(59);
+SELECT plan(67);
 
 SELECT columns_are(current_schema(), 'blob',
     ARRAY['loid', 'cluster_id', 'job_id', 'blob_key', 'size', 'sha1', 'sha256', 'op_id', 'epoch', 'created_at', 'updated_at'],

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -126,9 +127,32 @@ static void test_outfile__not_flushed_on_the_way__is_told_at_the_end(void **stat
     place_holds(&place, "before", 6);
 }
 
+static void test_outfile__what_it_replaces_is_private__it_is_so_from_the_start(void **state)
+{
+    struct place place;
+    struct outfile file;
+    struct stat there;
+    pgk_error err;
+    (void)state;
+    place_make(&place);
+    mode_t mask = umask(022);
+    assert_int_equal(outfile_open(&file, place.path, &err), PGK_OK);
+    assert_int_equal(fstat(file.fd, &there), 0);
+    assert_int_equal(there.st_mode & 0777, 0600);
+    assert_int_equal(outfile_write(&file, "after", 5, &err), PGK_OK);
+    assert_int_equal(outfile_flush(&file, &err), PGK_OK);
+    assert_int_equal(outfile_keep(&file, &err), PGK_OK);
+    outfile_close(&file);
+    umask(mask);
+    assert_int_equal(stat(place.path, &there), 0);
+    assert_int_equal(there.st_mode & 0777, 0600);
+    place_holds(&place, "after", 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_outfile__what_it_replaces_is_private__it_is_so_from_the_start),
         cmocka_unit_test(test_outfile__many_bytes__replace_what_was_there_only_when_kept),
         cmocka_unit_test(test_outfile__not_flushed_on_the_way__is_told_at_the_end),
     };

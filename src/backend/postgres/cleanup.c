@@ -27,7 +27,7 @@ pgk_status postgres_cleanup_job(struct backend *backend, const struct store_writ
         *ret_dropped = answer.settled ? 0 : cell_int64(answer.result, 0, 1);
         PQclear(answer.result);
         if (loose) { /* the bytes of many or large blobs take transactions of their own */
-            blob_sweep_loose(backend);
+            blob_sweep_loose(backend, INT64_MAX);
         }
     }
     return status;
