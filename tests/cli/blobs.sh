@@ -141,8 +141,8 @@ closed() {
     local what=$1 code=0
     shift
     "$@" 2>"$work/err" || code=$?
-    [ $code = 1 ] || failed "$what closed: exit code $code"
-    stderr_has 'Bad file descriptor'
+    [ $code = 1 ] || failed "$what closed: exit code $code" >&2
+    stderr_has 'Bad file descriptor' >&2
 }
 closed 'standard input' "$PGK_TEST_COMMAND" blobs put - --job $a <&- >"$work/out"
 closed 'standard output' "$PGK_TEST_COMMAND" blobs get "$key" - --job $a >&-
