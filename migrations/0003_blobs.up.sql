@@ -11,6 +11,7 @@
 --   * Who writes a loose object holds a shared advisory lock on it (class: OID of blob_loose, object: loid) in every
 --     transaction that touches it; who throws it away takes that lock exclusively. Pages written to an object that is gone
 --     would stay for ever.
+--   * Who changes several blobs locks their rows in the order of job and key: two of them cannot wait for each other.
 --   * The fence comes last: unlinking a large object takes seconds, and a take-over must not wait for that.
 
 CREATE DOMAIN blob_key AS text COLLATE "C"
@@ -357,7 +358,8 @@ LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $$
     SELECT coalesce(bool_or(blob_publish(NULL, blob_publish_all.epoch, blob_publish_all.cluster_id, blob_publish_all.job_id, x.blob_key, x.write_id,
                                          blob_publish_all.op_id, x.size, x.sha1, x.sha256)), false)
-      FROM unnest(blob_keys, write_ids, sizes, sha1s, sha256s) AS x(blob_key, write_id, size, sha1, sha256)
+      FROM (SELECT * FROM unnest(blob_keys, write_ids, sizes, sha1s, sha256s) AS u(blob_key, write_id, size, sha1, sha256)
+             ORDER BY u.blob_key COLLATE "C" OFFSET 0) x -- whatever the caller's order: see the rules
 $$;
 COMMENT ON FUNCTION blob_publish_all(text, uuid, text[], uuid[], uuid, bigint, bigint[], bytea[], bytea[]) IS 'blob_publish() for blobs that are stored with a graph, whose statement is fenced.';
 
@@ -428,7 +430,7 @@ BEGIN
     INSERT INTO blob_loose (loid, cluster_id, state)
     SELECT b.loid, b.cluster_id, 'removed' FROM blob b
      WHERE b.cluster_id = blob_remove_job.cluster_id AND coalesce(b.job_id::text, '') = coalesce(blob_remove_job.job_id::text, '')
-     ORDER BY b.loid LIMIT blob_remove_job.batch FOR UPDATE
+     ORDER BY b.blob_key LIMIT blob_remove_job.batch FOR UPDATE
         ON CONFLICT ON CONSTRAINT blob_loose_pkey DO UPDATE SET state = 'removed'; -- somebody's row, put in by hand
     DELETE FROM blob b USING blob_loose x WHERE b.loid = x.loid AND x.state = 'removed'
        AND b.cluster_id = blob_remove_job.cluster_id AND coalesce(b.job_id::text, '') = coalesce(blob_remove_job.job_id::text, '');
@@ -599,7 +601,7 @@ BEGIN
         PERFORM set_config('pgkeeper.act', 'cleanup_cluster', true);
         WITH gone AS (
             SELECT b.loid FROM blob b WHERE b.cluster_id = cleanup_cluster.cluster_id
-             ORDER BY b.loid LIMIT greatest(batch - removed, 1) FOR UPDATE),
+             ORDER BY coalesce(b.job_id::text, ''), b.blob_key LIMIT greatest(batch - removed, 1) FOR UPDATE),
         loose AS (
             INSERT INTO blob_loose (loid, cluster_id, state)
             SELECT g.loid, cleanup_cluster.cluster_id, 'removed' FROM gone g

@@ -18,18 +18,22 @@
 
 const char *size_text(int64_t bytes, char out[SIZE_TEXT_SIZE])
 {
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    double value = (double)bytes;
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
     size_t unit = 0;
     if (bytes < 0) {
         snprintf(out, SIZE_TEXT_SIZE, "unknown");
         return out;
     }
-    while (value >= 1023.95 && unit + 1 < sizeof units / sizeof units[0]) {
-        value /= 1024;
-        unit++;
+    if (bytes < INT64_C(10) * 1024) {
+        snprintf(out, SIZE_TEXT_SIZE, "%" PRId64 " %s", bytes, units[unit]);
+        return out;
     }
-    snprintf(out, SIZE_TEXT_SIZE, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+    int64_t halves = bytes / 512;
+    for (unit = 1; halves >= INT64_C(20) * 1024 - 1 && unit + 1 < sizeof units / sizeof units[0];
+         unit++) {
+        halves /= 1024;
+    }
+    snprintf(out, SIZE_TEXT_SIZE, "%" PRId64 " %s", (halves + 1) / 2, units[unit]);
     return out;
 }
 

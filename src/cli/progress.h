@@ -6,7 +6,7 @@
 
 #include "cli.h"
 
-/* "64.0 MiB", "17 B"; negative: "unknown". */
+/* As pg_size_pretty() has it, which the tables use: "64 MB", "17 bytes"; negative: "unknown". */
 #define SIZE_TEXT_SIZE 32
 const char *size_text(int64_t bytes, char out[SIZE_TEXT_SIZE]);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "blob_tools.h"
 #include "contest.h"
 #include "shelf.h"
 
@@ -20,6 +21,8 @@
 #endif
 /* A writer goes on with a token that was refused, for so many writes. */
 #define OBSTINACY 8
+/* A blob that does not fit into one statement. */
+#define LARGE_BYTES (MIB + 1)
 
 struct scene {
     struct fixture *fixture;
@@ -49,7 +52,11 @@ struct bench {
     pgk_job_results *results;
     pgk_job_registry *registry;
     pgk_blobs *blobs;
+    pgk_uuid blob_job; /* of the blob that was put last */
+    pgk_blob_key blob_key;
 };
+
+static unsigned char large[LARGE_BYTES];
 
 static void blame(struct writer *writer, const char *what, pgk_status status, const pgk_error *err)
 {
@@ -113,7 +120,11 @@ static pgk_status remove_one(struct writer *writer, struct bench *bench, pgk_err
 static pgk_status change_one(struct writer *writer, struct bench *bench, pgk_error *err)
 {
     pgk_status status;
-    switch (rand_r(&writer->random) % 5) {
+    switch (rand_r(&writer->random) % 7) {
+    case 3:
+        return pgk_blobs_delete(bench->blobs, &bench->blob_job, &bench->blob_key, err);
+    case 4:
+        return pgk_blobs_delete_all(bench->blobs, &bench->blob_job, NULL, err);
     case 0:
         return pgk_job_registry_clear(bench->registry, &bench->last, err);
     case 1:
@@ -126,13 +137,42 @@ static pgk_status change_one(struct writer *writer, struct bench *bench, pgk_err
     }
 }
 
-static pgk_status put_blob(const struct bench *bench, const pgk_uuid *job, pgk_error *err)
+/* In one statement, or piece by piece to an object that is made a blob at the end. */
+static pgk_status put_blob(struct bench *bench, const pgk_uuid *job, const void *data, size_t bytes,
+                           pgk_error *err)
 {
-    const pgk_blob_source source = {.size = sizeof(source), .data = "blob", .data_bytes = 4};
+    const pgk_blob_source source = {.size = sizeof(source), .data = data, .data_bytes = bytes};
     pgk_blob_key key;
     pgk_status status = pgk_blobs_add(bench->blobs, job, PGK_BLOB_PERMANENT, &source, &key, err);
-    return status == PGK_OK ? pgk_blobs_put_buffer(bench->blobs, job, &key, "blob", 4, err)
-                            : status;
+    if (status == PGK_OK) {
+        bench->blob_job = *job;
+        bench->blob_key = key;
+        status = pgk_blobs_put_buffer(bench->blobs, job, &key, data, bytes, err);
+    }
+    return status;
+}
+
+static pgk_status put_graph(struct writer *writer, struct bench *bench, const pgk_uuid *job,
+                            bool with_blobs, pgk_error *err)
+{
+    pgk_blob_entry entry = {
+        .source = {.size = sizeof(entry.source), .data = "blob", .data_bytes = 4}};
+    pgk_status status = PGK_OK;
+    if (with_blobs) {
+        status = pgk_blob_key_new_buffer(PGK_BLOB_PERMANENT, "blob", 4, &entry.key, err);
+    }
+    if (status == PGK_OK) {
+        status = with_blobs
+                     ? pgk_job_graphs_put_with_blobs(bench->graphs, job, "graph", 5, &entry, 1, err)
+                     : pgk_job_graphs_put(bench->graphs, job, "graph", 5, err);
+    }
+    writer->done += status == PGK_OK;
+    writer->unknown += status == PGK_ERR_OUTCOME_UNKNOWN;
+    bench->last = *job;
+    bench->counted = status == PGK_OK                    ? &writer->done
+                     : status == PGK_ERR_OUTCOME_UNKNOWN ? &writer->unknown
+                                                         : NULL;
+    return status;
 }
 
 /* One write; the job is nobody else's. */
@@ -143,7 +183,7 @@ static pgk_status write_one(struct writer *writer, struct bench *bench, pgk_erro
     pgk_status status;
     pgk_uuid_new(&job);
     result.job_id = job;
-    int choice = rand_r(&writer->random) % 12;
+    int choice = rand_r(&writer->random) % 14;
     if (choice < 2 && !pgk_uuid_is_nil(&bench->last)) {
         return change_one(writer, bench, err);
     }
@@ -160,16 +200,11 @@ static pgk_status write_one(struct writer *writer, struct bench *bench, pgk_erro
     case 6:
         return add_one(writer, bench, &job, err);
     case 7:
-        return put_blob(bench, &job, err);
+        return put_blob(bench, &job, "blob", 4, err);
+    case 8:
+        return put_blob(bench, &job, large, LARGE_BYTES, err);
     default:
-        status = pgk_job_graphs_put(bench->graphs, &job, "graph", 5, err);
-        writer->done += status == PGK_OK;
-        writer->unknown += status == PGK_ERR_OUTCOME_UNKNOWN;
-        bench->last = job;
-        bench->counted = status == PGK_OK                    ? &writer->done
-                         : status == PGK_ERR_OUTCOME_UNKNOWN ? &writer->unknown
-                                                             : NULL;
-        return status;
+        return put_graph(writer, bench, &job, choice < 10, err);
     }
 }
 
@@ -354,6 +389,10 @@ static void test_store_fence__writers_under_take_overs__no_row_of_an_older_epoch
     /* Every acknowledged write is there once, and none that was not made. */
     assert_in_range(db_int(fixture, "SELECT count(*) FROM pgkeeper.job_graph"), done,
                     done + unknown);
+    /* What was refused on its way has left nothing. */
+    db_wait(fixture, "0", WAIT_LONG_MS,
+            "SELECT count(*) FROM pgkeeper.blob_sweep(), pgkeeper.blob_loose");
+    assert_int_equal(orphans_count(fixture), 0);
     for (int i = 0; i < HANDLES; i++) {
         part_free(&scene.part[i]);
         handle_close(scene.ha[i]);
