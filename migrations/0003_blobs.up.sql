@@ -565,7 +565,7 @@ BEGIN
     IF cleanup_job.job_id IS NOT NULL THEN
         SELECT count(*), coalesce(sum(f.size), 0) INTO n, bytes
           FROM (SELECT b.size FROM blob b WHERE b.cluster_id = cleanup_job.cluster_id AND b.job_id = cleanup_job.job_id
-                 ORDER BY b.loid FOR UPDATE) f;
+                 ORDER BY b.blob_key FOR UPDATE) f;
         IF n <= 100 AND bytes <= 16777216 THEN
             -- So little does not take long: the trigger unlinks the objects at once.
             PERFORM set_config('pgkeeper.act', 'cleanup_job', true);

@@ -56,6 +56,8 @@ static void test_blob_locks__of_several_blobs__are_taken_in_the_order_of_keys(vo
     locks_first_key_first(fixture, "SELECT 1",
                           "SELECT blob_remove_job(NULL, NULL, 'c', " SQL_JOB(1) ")");
     locks_first_key_first(fixture, "SELECT 1", "SELECT cleanup_cluster(NULL, NULL, 'c')");
+    locks_first_key_first(fixture, "SELECT 1",
+                          "SELECT cleanup_job(NULL, NULL, 'c', " SQL_JOB(1) ")");
     locks_first_key_first(
         fixture, BEGIN(3) BEGIN(4),
         "SELECT blob_publish_all('c', " SQL_JOB(1) ", ARRAY[" KEY("b") ", " KEY(
