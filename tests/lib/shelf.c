@@ -42,6 +42,14 @@ static void expect_bytes(const void *bytes, size_t length, const char *expected)
     }
 }
 
+void shelf_open_two(pgk_ha *ha, struct leadership *lead, pgk_job_graphs **ret_a,
+                    pgk_job_graphs **ret_b)
+{
+    lead_begin(lead, ha);
+    *ret_a = shelf_open(ha, &lead->token, NULL);
+    *ret_b = shelf_open(ha, &lead->token, NULL);
+}
+
 void shelf_expect(pgk_job_graphs *store, const pgk_uuid *job_id, int64_t version, const char *graph,
                   const char *requirements)
 {

@@ -46,6 +46,9 @@ struct leadership {
     pgk_token token;
 };
 void lead_begin(struct leadership *lead, pgk_ha *ha);
+/* Begins it, and opens two stores of that leader. */
+void shelf_open_two(pgk_ha *ha, struct leadership *lead, pgk_job_graphs **ret_a,
+                    pgk_job_graphs **ret_b);
 void lead_end(struct leadership *lead);
 
 #endif

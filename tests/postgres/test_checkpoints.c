@@ -36,42 +36,6 @@ static void test_checkpoints__added_out_of_order__recovered_ascending(void **sta
     checkpoint_scene_close(&s);
 }
 
-static void test_checkpoints__all_fields__come_back_as_they_were(void **state)
-{
-    struct checkpoint_scene s;
-    struct checkpoint_seen seen = {0};
-    checkpoint_scene_open(&s, state, 9, NULL, NULL);
-    pgk_uuid job = job_of(1);
-    pgk_checkpoint full = checkpoint_of(0, PGK_SAVEPOINT);
-    full.retention = PGK_RETAIN_ON_CANCELLATION;
-    full.completed_ms = INT64_C(1700000000123);
-    STORE_WORKS(&s.err, pgk_checkpoints_add(s.store, &full, &s.err));
-    STORE_WORKS(&s.err, pgk_checkpoints_latest(s.store, checkpoint_see, &seen, &s.err));
-    assert_int_equal(seen.last.size, sizeof(seen.last));
-    assert_int_equal(seen.last.checkpoint_id, 0);
-    assert_int_equal(seen.last.kind, PGK_SAVEPOINT);
-    assert_int_equal(seen.last.retention, PGK_RETAIN_ON_CANCELLATION);
-    assert_int_equal(seen.last.completed_ms, INT64_C(1700000000123));
-    assert_int_equal(pgk_uuid_compare(&seen.last.job_id, &job), 0);
-    assert_int_equal(seen.last.status, PGK_OK);
-    assert_int_equal(seen.last.epoch, 0);
-    assert_null(seen.last.pointer);
-    assert_string_equal(seen.content, "metadata");
-    full = checkpoint_of(INT64_MAX, PGK_STOP_SAVEPOINT);
-    full.metadata = NULL;
-    full.metadata_bytes = 0;
-    full.pointer = "s3://bucket/\xc3\xa9";
-    full.retention = PGK_RETAIN_ON_FAILURE;
-    STORE_WORKS(&s.err, pgk_checkpoints_add(s.store, &full, &s.err));
-    STORE_WORKS(&s.err, pgk_checkpoints_latest(s.store, checkpoint_see, &seen, &s.err));
-    assert_int_equal(seen.last.checkpoint_id, INT64_MAX);
-    assert_int_equal(seen.last.kind, PGK_STOP_SAVEPOINT);
-    assert_int_equal(seen.last.retention, PGK_RETAIN_ON_FAILURE);
-    assert_null(seen.last.metadata);
-    assert_string_equal(seen.content, "s3://bucket/\xc3\xa9");
-    checkpoint_scene_close(&s);
-}
-
 static void test_checkpoints__same_id__already_exists_in_any_state(void **state)
 {
     struct checkpoint_scene s;
@@ -395,7 +359,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         DB_TEST(test_checkpoints__added_out_of_order__recovered_ascending),
-        DB_TEST(test_checkpoints__all_fields__come_back_as_they_were),
         DB_TEST(test_checkpoints__same_id__already_exists_in_any_state),
         DB_TEST(test_checkpoints__maximum_1__the_examples_of_the_contract),
         DB_TEST(test_checkpoints__smaller_maximum_after_recovery__all_surplus_leaves),

@@ -12,9 +12,9 @@ static void test_job_graphs__recover_all__owns_all_and_the_damaged_alone_is_corr
     struct fixture *fixture = *state;
     pgk_ha *ha = handle_open(fixture, "a", NULL);
     struct leadership lead;
-    lead_begin(&lead, ha);
-    pgk_job_graphs *a = shelf_open(ha, &lead.token, NULL);
-    pgk_job_graphs *b = shelf_open(ha, &lead.token, NULL);
+    pgk_job_graphs *a;
+    pgk_job_graphs *b;
+    shelf_open_two(ha, &lead, &a, &b);
     pgk_job_graph *graph = NULL;
     struct shelf_tally tally = {.state = PGK_OK};
     pgk_error err;

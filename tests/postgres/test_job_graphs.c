@@ -172,9 +172,9 @@ static void test_job_graphs__release__others_may_put_after_recovering(void **sta
     struct fixture *fixture = *state;
     pgk_ha *ha = handle_open(fixture, "a", NULL);
     struct leadership lead;
-    lead_begin(&lead, ha);
-    pgk_job_graphs *a = shelf_open(ha, &lead.token, NULL);
-    pgk_job_graphs *b = shelf_open(ha, &lead.token, NULL);
+    pgk_job_graphs *a;
+    pgk_job_graphs *b;
+    shelf_open_two(ha, &lead, &a, &b);
     pgk_uuid job = job_number(1);
     pgk_error err;
 
